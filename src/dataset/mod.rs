@@ -1,0 +1,5 @@
+//! Rows, their files, and what is kept from run to run.
+
+mod row;
+
+pub use row::{Outcome, PointId, Row, Runtime, Value};

@@ -1,0 +1,3 @@
+//! The `gaincell` command.
+
+fn main() {}

@@ -1,0 +1,88 @@
+//! Running circuits: what a simulator is asked and what it answers.
+//!
+//! [`Simulator`] is the boundary. Behind it stand ngspice in supervised worker processes and, for tests, a fake. A
+//! [`Circuit`] is loaded once and kept warm; between points only its `alter` commands run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Outcome, Value};
+use crate::measure::Measurement;
+use crate::waveform::Waveform;
+
+/// A circuit as ngspice loads it: complete, without analysis lines, without `.control`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Circuit {
+    /// Content hash; two circuits with the same key are the same circuit.
+    pub key: String,
+    /// The deck's lines, title first, `.end` last.
+    pub lines: Vec<String>,
+    /// Commands for ngspice's start-up (`set ngbehavior=hsa`), before the circuit is loaded.
+    pub startup: Vec<String>,
+}
+
+/// One analysis of a loaded circuit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The caller's number for this job; comes back in the answer.
+    pub ticket: u64,
+    /// Commands between loading and analysis: `alter ...`, `altermod ...`, `set temp=...`, `option ...`; each one
+    /// absolute, so that the order of points does not matter.
+    pub alters: Vec<String>,
+    /// The analysis as a command: `tran 10p 40n 0 0.5n uic`, `dc vin 0 0.9 0.01`, `op`, `ac dec 10 1 1e9`.
+    pub analysis: String,
+    /// For a transient, the time at which it must have ended [s].
+    pub t_stop_s: Option<f64>,
+    /// Signals that are read: `v(bl)`, `i(vbl)`.
+    pub signals: Vec<String>,
+    /// Evaluated on the waveform inside the worker, so that only numbers travel.
+    pub measurements: Vec<Measurement>,
+    /// Send the waveform of the read signals back too.
+    pub keep_waveform: bool,
+    /// Most time points accepted before the point is typed `Timeout`.
+    pub max_time_points: u64,
+    /// Wall-clock limit after which a hung worker is killed [s].
+    pub wall_limit_s: f64,
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The job's ticket.
+    pub ticket: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Measurements by column name; those that found nothing are absent.
+    pub measured: std::collections::BTreeMap<String, Value>,
+    /// Why it failed, in the simulator's words and one line.
+    pub message: String,
+    /// The waveform, if asked for.
+    pub waveform: Option<Waveform>,
+    /// Points of the analysis' axis.
+    pub time_points: u64,
+    /// Wall time of alters, analysis and measurements [s].
+    pub wall_s: f64,
+    /// The worker that ran it.
+    pub worker: u32,
+}
+
+/// A simulator that many jobs can be given to.
+pub trait Simulator {
+    /// Runs `jobs` of one circuit, in parallel where it can; calls `on_answer` once per job in the order in which they
+    /// end. Returning `false` from `on_answer` stops: no new job starts, running ones are drained and still answered.
+    ///
+    /// # Errors
+    /// If the circuit itself is refused (syntax, undefined parameter, singular matrix at load), or no worker starts.
+    /// Whatever happens to a single point is an answer, not an error.
+    fn run(
+        &mut self,
+        circuit: &Circuit,
+        jobs: &[Job],
+        on_answer: &mut dyn FnMut(Answer) -> bool,
+    ) -> crate::Result<()>;
+
+    /// Name and version, as it enters identities: `ngspice-39 <hash of the library file>`.
+    fn identity(&mut self) -> crate::Result<String>;
+
+    /// How many jobs run at once.
+    fn workers(&self) -> usize;
+}
