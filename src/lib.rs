@@ -13,7 +13,11 @@
 pub mod error;
 pub mod units;
 pub mod expr;
+pub mod keys;
 pub mod waveform;
+pub mod project;
+pub mod tech;
+pub mod netlist;
 pub mod dataset;
 pub mod measure;
 pub mod simulate;
