@@ -218,7 +218,8 @@ impl<'a> Keys<'a> {
     pub fn count(&self, key: &str) -> Option<u64> {
         let value = self.integer(key)?;
         if value < 0 {
-            let problem = Problem::new(Kind::SpecKey, format!("{value} is negative")).accepted("a whole number from 0 up");
+            let problem =
+                Problem::new(Kind::SpecKey, format!("{value} is negative")).accepted("a whole number from 0 up");
             self.problem(problem, key);
         }
         u64::try_from(value).ok()
@@ -340,7 +341,9 @@ impl<'a> Keys<'a> {
             if !known.contains(name.as_ref()) {
                 let accepted: Vec<_> = known.iter().cloned().collect();
                 let mut problem = Problem::new(Kind::SpecKey, "this key is not known").accepted(accepted.join(", "));
-                if let Some(near) = known.iter().min_by_key(|k| edit_distance(k, name)).filter(|k| edit_distance(k, name) <= 2) {
+                if let Some(near) =
+                    known.iter().min_by_key(|k| edit_distance(k, name)).filter(|k| edit_distance(k, name) <= 2)
+                {
                     problem = problem.help(format!("did you mean `{near}`?"));
                 }
                 self.problem(problem, name);
@@ -383,7 +386,8 @@ mod tests {
         limits.finish();
         keys.finish();
         let error = document.check().unwrap_err();
-        let found: Vec<_> = error.problems().iter().map(|p| (p.line.unwrap(), p.key.as_deref().unwrap(), p.kind)).collect();
+        let found: Vec<_> =
+            error.problems().iter().map(|p| (p.line.unwrap(), p.key.as_deref().unwrap(), p.kind)).collect();
         assert_eq!(
             found,
             [

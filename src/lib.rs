@@ -10,16 +10,19 @@
 //!
 //! A module imports only modules above it in this list; `tests/layering.rs` holds the order.
 
+pub mod dataset;
 pub mod error;
-pub mod units;
 pub mod expr;
 pub mod keys;
-pub mod waveform;
-pub mod project;
-pub mod tech;
-pub mod netlist;
-pub mod dataset;
 pub mod measure;
+pub mod netlist;
+pub mod project;
+pub mod rng;
 pub mod simulate;
+pub mod spec;
+pub mod sweep;
+pub mod tech;
+pub mod units;
+pub mod waveform;
 
 pub use error::{Error, Kind, Problem, Result};

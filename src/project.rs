@@ -30,7 +30,8 @@ impl Project {
                     .into());
             }
             None => {
-                let here = std::env::current_dir().map_err(|source| Error::io(".", "find the current folder", source))?;
+                let here =
+                    std::env::current_dir().map_err(|source| Error::io(".", "find the current folder", source))?;
                 let found = here.ancestors().find(|dir| dir.join(MARKER).is_file()).map(Path::to_path_buf);
                 found.ok_or_else(|| {
                     Problem::new(Kind::MissingNetlist, format!("no {MARKER} here or in any folder above"))
@@ -85,7 +86,8 @@ impl Project {
         if given.is_file() {
             return Ok(given);
         }
-        let inside = self.sweeps().join(if name.ends_with(".toml") { name.to_string() } else { format!("{name}.toml") });
+        let inside =
+            self.sweeps().join(if name.ends_with(".toml") { name.to_string() } else { format!("{name}.toml") });
         if inside.is_file() {
             return Ok(inside);
         }

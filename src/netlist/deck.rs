@@ -202,8 +202,7 @@ impl Deck {
     /// # Errors
     /// [`Kind::NetlistSyntax`] if it cannot be evaluated.
     pub fn analysis_command(&self, values: &BTreeMap<String, f64>) -> Result<String> {
-        substitute(&self.analysis.text, values)
-            .map_err(|error| at(&self.analysis.origin, error, &self.analysis.text))
+        substitute(&self.analysis.text, values).map_err(|error| at(&self.analysis.origin, error, &self.analysis.text))
     }
 
     /// The time at which a transient for `values` must have ended [s].
@@ -250,10 +249,17 @@ impl Deck {
             known.insert(parameter.name.clone());
         }
         let mut scopes: Vec<BTreeSet<String>> = vec![globals];
-        for line in self.lines.iter().chain([&Line { text: format!(".{}", self.analysis.text), origin: self.analysis.origin.clone() }]) {
+        for line in self
+            .lines
+            .iter()
+            .chain([&Line { text: format!(".{}", self.analysis.text), origin: self.analysis.origin.clone() }])
+        {
             match line.head().as_str() {
                 ".subckt" | ".param" => {
-                    let assigned = tokens(&line.text).iter().filter_map(|t| Some(t.split_once('=')?.0.to_ascii_lowercase())).collect::<Vec<_>>();
+                    let assigned = tokens(&line.text)
+                        .iter()
+                        .filter_map(|t| Some(t.split_once('=')?.0.to_ascii_lowercase()))
+                        .collect::<Vec<_>>();
                     if line.head() == ".subckt" {
                         let outer = scopes.last().cloned().unwrap_or_default();
                         scopes.push(outer);
@@ -270,7 +276,8 @@ impl Deck {
             let Some(scope) = scopes.last() else { break };
             // What our own parser cannot read (ternaries, .func) is left to ngspice's judgement.
             let exprs = braced(&line.text).into_iter().filter_map(|text| Expr::parse(&text).ok());
-            for name in exprs.flat_map(|expr| expr.names()).filter(|name| !name.contains('(') && !scope.contains(name)) {
+            for name in exprs.flat_map(|expr| expr.names()).filter(|name| !name.contains('(') && !scope.contains(name))
+            {
                 if !matches!(name.as_str(), "temper" | "time" | "pi" | "hertz") {
                     problems.push(undefined(&line.origin, &name, scope));
                 }
@@ -306,12 +313,7 @@ fn read_parameters(line: &Line) -> Result<Vec<Parameter>> {
                 .ok_or_else(|| at(&line.origin, ExprError::Syntax("no `=`".into()), &line.text))?;
             let bare = text.trim_matches(['{', '}', '\'']);
             let expr = Expr::parse(bare).map_err(|error| at(&line.origin, error, &line.text))?;
-            Ok(Parameter {
-                name: name.to_ascii_lowercase(),
-                text: text.to_string(),
-                expr,
-                origin: line.origin.clone(),
-            })
+            Ok(Parameter { name: name.to_ascii_lowercase(), text: text.to_string(), expr, origin: line.origin.clone() })
         })
         .collect()
 }
@@ -327,7 +329,8 @@ fn substitute(text: &str, values: &BTreeMap<String, f64>) -> Result<String, Expr
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('{') {
-        let length = rest[start..].find('}').ok_or_else(|| ExprError::Syntax(format!("`{{` is not closed in `{text}`")))?;
+        let length =
+            rest[start..].find('}').ok_or_else(|| ExprError::Syntax(format!("`{{` is not closed in `{text}`")))?;
         let value = Expr::parse(&rest[start + 1..start + length])?.eval(&|name| values.get(name).copied())?;
         out.push_str(&rest[..start]);
         out.push_str(&format!("{value:e}"));
@@ -359,10 +362,7 @@ mod tests {
         assert!(!deck.is_alterable("w"), "a subcircuit's parameter needs a reload");
         let values = deck.values(&[("t_pulse".to_string(), 1e-8), ("r".to_string(), 50.0)].into()).unwrap();
         let commands = deck.alters(&["t_pulse".into(), "r".into()], &values).unwrap();
-        assert_eq!(
-            commands,
-            ["alter @vin[pulse] = [ 0 0.9 1e-9 5e-11 5e-11 9.95e-9 1 ]", "alter r1 = 5e1"]
-        );
+        assert_eq!(commands, ["alter @vin[pulse] = [ 0 0.9 1e-9 5e-11 5e-11 9.95e-9 1 ]", "alter r1 = 5e1"]);
         assert_eq!(deck.analysis_command(&values).unwrap(), "tran 10p 1.3e-8 0 0.5n");
         assert_eq!(deck.stop_time(&values).unwrap(), Some(1.3e-8));
     }
@@ -379,11 +379,9 @@ mod tests {
 
     #[test]
     fn an_undefined_parameter_names_its_line() {
-        for text in [
-            "t\nr1 a 0 {nobody}\n.op\n",
-            "t\n.param x={y}\n.op\n",
-            "t\n.subckt s a k=1\nr1 a 0 {k*m0}\n.ends\n.op\n",
-        ] {
+        for text in
+            ["t\nr1 a 0 {nobody}\n.op\n", "t\n.param x={y}\n.op\n", "t\n.subckt s a k=1\nr1 a 0 {k*m0}\n.ends\n.op\n"]
+        {
             let error = deck(text).unwrap_err();
             assert_eq!(error.kind(), Kind::UndefinedParameter, "{text}");
             assert!(error.problems()[0].line.is_some());

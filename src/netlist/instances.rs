@@ -50,9 +50,12 @@ impl Deck {
         found.retain(|device| device.path == root || device.path.starts_with(&below));
         if found.is_empty() {
             let instances = top.iter().filter(|l| l.head().starts_with('x')).map(|l| l.head()).collect::<Vec<_>>();
-            return Err(Problem::new(Kind::NetlistSyntax, format!("no transistor stands at or below instance `{root}`"))
-                .accepted(format!("an instance of the bench: {}", instances.join(", ")))
-                .into());
+            return Err(Problem::new(
+                Kind::NetlistSyntax,
+                format!("no transistor stands at or below instance `{root}`"),
+            )
+            .accepted(format!("an instance of the bench: {}", instances.join(", ")))
+            .into());
         }
         Ok(found)
     }

@@ -59,7 +59,10 @@ pub(crate) fn braced(text: &str) -> Vec<String> {
 mod tests {
     #[test]
     fn tokens_keep_braces_and_join_assignments() {
-        assert_eq!(super::tokens("xa n1 n2 sub w = {2 * w} l='a + b'"), ["xa", "n1", "n2", "sub", "w={2 * w}", "l='a + b'"]);
+        assert_eq!(
+            super::tokens("xa n1 n2 sub w = {2 * w} l='a + b'"),
+            ["xa", "n1", "n2", "sub", "w={2 * w}", "l='a + b'"]
+        );
         assert_eq!(super::tokens("v1 a 0 pulse(0 {v} 1n)"), ["v1", "a", "0", "pulse(0 {v} 1n)"]);
         assert_eq!(super::braced("a {x+1} 'y' {z}"), ["x+1", "y", "z"]);
     }

@@ -264,7 +264,8 @@ mod tests {
     fn a_library_gives_one_section_and_a_technology_takes_the_place_of_another() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("tech/a")).unwrap();
-        fs::write(dir.path().join("my.lib"), ".lib tt\n.model n nmos\n.endl\n.lib ff\n.model f nmos\n.endl tt\n").unwrap();
+        fs::write(dir.path().join("my.lib"), ".lib tt\n.model n nmos\n.endl\n.lib ff\n.model f nmos\n.endl tt\n")
+            .unwrap();
         fs::write(dir.path().join("tech/a/models.lib"), ".model old nmos\n").unwrap();
         fs::write(dir.path().join("new.lib"), ".lib 'my.lib' tt\n").unwrap();
         fs::write(dir.path().join("x.cir"), "t\n.include tech/a/models.lib\nr1 a b 1k\n").unwrap();

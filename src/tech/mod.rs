@@ -69,11 +69,8 @@ impl Technology {
     /// # Errors
     /// [`Kind::UnknownTech`] with the names that exist; whatever is wrong in its file.
     pub fn find(name: &str, technologies: &Path) -> Result<Technology> {
-        let candidates = [
-            PathBuf::from(name),
-            PathBuf::from(name).join("tech.toml"),
-            technologies.join(name).join("tech.toml"),
-        ];
+        let candidates =
+            [PathBuf::from(name), PathBuf::from(name).join("tech.toml"), technologies.join(name).join("tech.toml")];
         match candidates.iter().find(|path| path.is_file() && path.extension().is_some_and(|e| e == "toml")) {
             Some(path) => Technology::read(path),
             None => Err(Problem::new(Kind::UnknownTech, format!("technology `{name}` is not known"))
