@@ -25,4 +25,6 @@ pub mod tech;
 pub mod units;
 pub mod waveform;
 
+pub mod validate;
+
 pub use error::{Error, Kind, Problem, Result};
