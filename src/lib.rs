@@ -10,12 +10,12 @@
 //!
 //! A module imports only modules above it in this list; `tests/layering.rs` holds the order.
 
-pub mod error;
-pub mod units;
-pub mod expr;
-pub mod waveform;
 pub mod dataset;
+pub mod error;
+pub mod expr;
 pub mod measure;
 pub mod simulate;
+pub mod units;
+pub mod waveform;
 
 pub use error::{Error, Kind, Problem, Result};
