@@ -30,5 +30,6 @@ pub mod simulate;
 // What becomes of it.
 pub mod campaign;
 pub mod validate;
+pub mod cli;
 
 pub use error::{Error, Kind, Problem, Result};

@@ -1,7 +1,6 @@
 //! The command line: the only place that prints.
 
 mod output;
-mod stages;
 mod sweep;
 
 use std::path::PathBuf;
@@ -59,27 +58,9 @@ pub(crate) struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole chain: sweeps, fits, lookup table, validation, plots, report
-    #[command(after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell --out /scratch/today run")]
-    Run(stages::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again
     #[command(after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all")]
     Sweep(sweep::SweepArgs),
-    /// Fit the compact models to the rows of the sweeps
-    #[command(after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'")]
-    Fit,
-    /// Write the lookup table from the fitted models
-    #[command(after_help = "Examples:\n  gaincell export\n  gaincell export --json")]
-    Export,
-    /// Attention on the emulated arrays: Q, K, V from an NPZ file to S, phi(S) and output
-    Emulate(stages::EmulateArgs),
-    /// Compare the emulator with transistor-level SPICE
-    #[command(after_help = "Examples:\n  gaincell validate\n  gaincell validate --seed 7 --json")]
-    Validate(stages::ValidateArgs),
-    /// Draw the figures from what is in results/
-    Plot,
-    /// Write results/report.html from what is in results/
-    Report,
     /// A simulator process of a sweep
     #[command(hide = true)]
     Worker {
@@ -115,14 +96,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     let project = Project::find(cli.common.project.as_deref(), cli.common.out.as_deref())?;
     let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
     match cli.command {
-        Command::Run(args) => stages::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),
-        Command::Fit => stages::fit(&context),
-        Command::Export => stages::export(&context),
-        Command::Emulate(args) => stages::emulate(&context, &args),
-        Command::Validate(args) => stages::validate(&context, &args),
-        Command::Plot => stages::plot(&context),
-        Command::Report => stages::report(&context),
         Command::Worker { .. } => Ok(()),
     }
 }

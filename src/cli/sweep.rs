@@ -47,10 +47,10 @@ pub(super) fn pool(context: &Context) -> Result<WorkerPool> {
         std::env::current_exe().map_err(|source| Error::io("gaincell", "find the running program", source))?;
     let mut options = PoolOptions::new(worker_program);
     if let Some(workers) = context.common.workers {
-        options.workers = workers as usize;
+        options.workers = std::num::NonZeroUsize::new(workers as usize);
     }
     options.interrupt = context.interrupt.clone();
-    Ok(WorkerPool::new(options))
+    WorkerPool::new(options)
 }
 
 /// Checks every named sweep first, then runs them one after the other.
