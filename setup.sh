@@ -65,7 +65,8 @@ folders() {
     for folder in "$@"; do printf '%s\n' "$folder"; done
 }
 
-# Whether one of the folders on standard input has a file of one of the names, which may be patterns.
+# Whether one of the folders on standard input has a file of one of the names, which may be patterns. It answers at the
+# first find, so it must not stand behind a pipe: the writer would die of it, and pipefail would make that a "no".
 any_has() {
     local folder name file
     while IFS= read -r folder; do
@@ -92,24 +93,24 @@ has_cc() {
 }
 
 has_libngspice() {
-    folders "${CPATH:-}:${C_INCLUDE_PATH:-}" "$root"/usr/include "$root"/usr/local/include "$root"/opt/homebrew/include |
-        any_has ngspice/sharedspice.h || return 1
+    any_has ngspice/sharedspice.h < <(folders "${CPATH:-}:${C_INCLUDE_PATH:-}" \
+        "$root"/usr/include "$root"/usr/local/include "$root"/opt/homebrew/include) || return 1
     if [ -n "${GAINCELL_LIBNGSPICE:-}" ]; then
         [ -e "$GAINCELL_LIBNGSPICE" ]
         return
     fi
-    folders "${LD_LIBRARY_PATH:-}" "${library_folders[@]}" |
-        any_has libngspice.so libngspice.so.0 libngspice.dylib libngspice.0.dylib
+    any_has libngspice.so libngspice.so.0 libngspice.dylib libngspice.0.dylib \
+        < <(folders "${LD_LIBRARY_PATH:-}" "${library_folders[@]}")
 }
 
 has_libclang() {
     local llvm
     llvm=("$root"/usr/lib/llvm*/lib "$root"/usr/lib64/llvm*/lib* "$root"/usr/local/llvm*/lib "$root"/opt/homebrew/opt/llvm/lib)
-    folders "${LIBCLANG_PATH:-}:${LD_LIBRARY_PATH:-}" "${llvm[@]}" "${library_folders[@]}" |
-        any_has 'libclang.so' 'libclang-*.so' 'libclang.so.*' 'libclang-*.so.*' 'libclang.dylib' || return 1
+    any_has 'libclang.so' 'libclang-*.so' 'libclang.so.*' 'libclang-*.so.*' 'libclang.dylib' \
+        < <(folders "${LIBCLANG_PATH:-}:${LD_LIBRARY_PATH:-}" "${llvm[@]}" "${library_folders[@]}") || return 1
     # libclang without the compiler's own headers cannot read <stdbool.h>; a wrapper that sets this brings its own.
     if [ -n "${BINDGEN_EXTRA_CLANG_ARGS:-}" ]; then return 0; fi
-    folders "${LIBCLANG_PATH:-}" "${llvm[@]}" "${library_folders[@]}" | any_has 'clang/*/include/stdbool.h'
+    any_has 'clang/*/include/stdbool.h' < <(folders "${LIBCLANG_PATH:-}" "${llvm[@]}" "${library_folders[@]}")
 }
 
 has() {

@@ -132,6 +132,34 @@ fn a_row_with_a_column_that_the_manifest_does_not_state_is_refused() {
 
 const CHILD_DIR: &str = "GAINCELL_TEST_RUN_DIR";
 
+/// This test program again, running only that ignored test with `CHILD_DIR` set.
+fn child(test: &str, dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("dataset::run::tests::{test}"), "--ignored"]);
+    command.env(CHILD_DIR, dir).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Not a test by itself: what a process does that the next test starts with another number of threads.
+#[test]
+#[ignore = "started by the test below"]
+fn child_finishes_a_run() {
+    let Some(dir) = std::env::var_os(CHILD_DIR) else { return };
+    finished(Path::new(&dir), 0..3000);
+}
+
+#[test]
+#[cfg(feature = "dataset")]
+fn equal_rows_give_equal_bytes_whatever_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, many] = ["1", "5"].map(|threads| {
+        let dir = folder.path().join(threads);
+        assert!(child("child_finishes_a_run", &dir).env("POLARS_MAX_THREADS", threads).status().unwrap().success());
+        [POINTS, RUNTIME].map(|table| std::fs::read(dir.join(table)).unwrap())
+    });
+    assert_eq!(one, many);
+}
+
 /// Not a test by itself: what the process does that the next test kills.
 #[test]
 #[ignore = "runs for ever; started by the test below"]
@@ -150,13 +178,7 @@ fn a_killed_process_loses_nothing_but_the_record_it_was_writing_and_its_lock() {
     let folder = tempfile::tempdir().unwrap();
     let mut survived = 0;
     for _ in 0..5 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "dataset::run::tests::child_appends_until_killed", "--ignored"])
-            .env(CHILD_DIR, folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = child("child_appends_until_killed", folder.path()).spawn().unwrap();
         let mut seen = survived;
         while seen < survived + 200 {
             std::thread::sleep(Duration::from_millis(2));
