@@ -89,7 +89,7 @@ library_folders=(
 has_cc() {
     command -v cc >/dev/null || return 1
     # A compiler without the C library's headers is of no use.
-    printf '#include <stdio.h>\n#include <stdbool.h>\n' | cc -E -x c - >/dev/null 2>&1
+    cc -E -x c - >/dev/null 2>&1 <<<$'#include <stdio.h>\n#include <stdbool.h>'
 }
 
 has_libngspice() {

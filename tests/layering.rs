@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Every module, each importing only modules above it.
 const ORDER: &[&str] = &[
-    "error", "keys", "units", "expr", "rng", "spline", "waveform", "project", "tech", "netlist", "dataset", "measure",
+    "error", "units", "expr", "keys", "rng", "spline", "waveform", "project", "tech", "netlist", "dataset", "measure",
     "spec", "sweep", "simulate", "fit", "lut", "emulate", "campaign", "validate", "plot", "report", "cli",
 ];
 
