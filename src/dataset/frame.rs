@@ -1,12 +1,12 @@
 //! Reading a run: what fits and figures take their numbers from.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::manifest::count;
-use super::parquet::{POINTS, decode_points};
+use super::parquet::{POINTS, RUNTIME, decode_points, decode_runtime};
 use super::run::{JOURNAL, MANIFEST};
-use super::{FileSeal, Journal, Manifest, Outcome, Row, Status};
+use super::{FileSeal, Journal, Manifest, Outcome, Row, Runtime, Status};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// A run's rows, sorted by index, and what made them.
@@ -74,24 +74,23 @@ impl Dataset {
     /// [`Kind::FeatureMissing`] if only the table is there and this build has no polars; [`Kind::Io`].
     pub fn read(dir: &Path) -> Result<Dataset> {
         let manifest = Manifest::read(&dir.join(MANIFEST))?;
-        let journal = dir.join(JOURNAL);
-        let finished = manifest.status != Status::Running;
-        let rows = match manifest.files.get(POINTS) {
-            Some(seal) if finished && (cfg!(feature = "dataset") || !journal.exists()) => {
-                let path = dir.join(POINTS);
-                let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read the table", error))?;
-                if FileSeal::of(&bytes) != *seal {
-                    return Err(Problem::new(Kind::DataDamaged, "the table is not what the run wrote")
-                        .file(&path)
-                        .accepted(format!("{} bytes, BLAKE3 {}", seal.bytes, seal.blake3))
-                        .help("run the sweep again: rows that are in the journal or the store are not simulated twice")
-                        .into());
-                }
-                decode_points(&path, bytes)?
-            }
-            _ => Journal::read(&journal, &manifest.identity())?.into_iter().map(|(row, _)| row).collect(),
+        let rows = match table(dir, &manifest, POINTS)? {
+            Some((path, bytes)) => decode_points(&path, bytes)?,
+            None => journal(dir, &manifest)?.into_values().map(|(row, _)| row).collect(),
         };
         Ok(Dataset::new(manifest, rows))
+    }
+
+    /// How the rows of the run in `dir` were made, by index; from where [`Dataset::read`] takes the rows.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`].
+    pub fn read_runtimes(dir: &Path) -> Result<BTreeMap<u64, Runtime>> {
+        let manifest = Manifest::read(&dir.join(MANIFEST))?;
+        Ok(match table(dir, &manifest, RUNTIME)? {
+            Some((path, bytes)) => decode_runtime(&path, bytes)?.into_iter().collect(),
+            None => journal(dir, &manifest)?.into_iter().map(|(index, (_, runtime))| (index, runtime)).collect(),
+        })
     }
 
     /// Every row, failed ones too.
@@ -232,6 +231,30 @@ impl<'a> View<'a> {
             .accepted(names.join(", "))
             .into())
     }
+}
+
+/// A finished run's table, if this build should read it; checked against the manifest's seal.
+fn table(dir: &Path, manifest: &Manifest, name: &str) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let Some(seal) = manifest.files.get(name).filter(|_| manifest.status != Status::Running) else { return Ok(None) };
+    if cfg!(not(feature = "dataset")) && dir.join(JOURNAL).exists() {
+        return Ok(None);
+    }
+    let path = dir.join(name);
+    let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read the table", error))?;
+    if FileSeal::of(&bytes) != *seal {
+        return Err(Problem::new(Kind::DataDamaged, "the table is not what the run wrote")
+            .file(&path)
+            .accepted(format!("{} bytes, BLAKE3 {}", seal.bytes, seal.blake3))
+            .help("run the sweep again: rows that are in the journal or the store are not simulated twice")
+            .into());
+    }
+    Ok(Some((path, bytes)))
+}
+
+/// The journal's records by index. A point may have been tried again: its last record counts.
+fn journal(dir: &Path, manifest: &Manifest) -> Result<BTreeMap<u64, (Row, Runtime)>> {
+    let records = Journal::read(&dir.join(JOURNAL), &manifest.identity())?;
+    Ok(records.into_iter().map(|record| (record.0.index, record)).collect())
 }
 
 fn number(row: &Row, name: &str) -> Option<f64> {

@@ -12,8 +12,8 @@ use crate::error::{Error, Kind, Problem, Result};
 /// The journal of a run, open for appending.
 ///
 /// A row is one `write` to the file as soon as it is appended, so a killed process loses at most the record that it was
-/// writing. Against power cuts the file is synced to disk once per [`Journal::SYNC_INTERVAL`] of appending, at
-/// [`Journal::flush`] and on drop.
+/// writing. Against power cuts the file is synced to disk once per [`Journal::SYNC_INTERVAL`] of appending and
+/// at [`Journal::flush`].
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -115,13 +115,6 @@ impl Journal {
     /// Cuts off whatever lies behind the good part.
     fn truncate(&mut self) -> Result<()> {
         self.file.set_len(self.length).map_err(|error| Error::io(&self.path, "cut off a torn record", error))
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        // Best effort: the rows are with the operating system already.
-        let _ = self.flush();
     }
 }
 

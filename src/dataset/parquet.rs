@@ -5,8 +5,10 @@
 //! each group sorted by name. Nothing in the bytes depends on the order in which rows arrived, on time or on threads.
 //! Absent values are null; curves are lists.
 
-use super::{Manifest, Row, Runtime};
-use crate::error::Result;
+#[cfg(any(test, not(feature = "dataset")))]
+use super::{Row, Runtime};
+#[cfg(not(feature = "dataset"))]
+use crate::{dataset::Manifest, error::Result};
 
 /// Name of the table of points in a run's directory.
 pub(super) const POINTS: &str = "points.parquet";

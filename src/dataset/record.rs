@@ -144,7 +144,9 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{row, runtime};
+    use proptest::prelude::*;
+
+    use super::super::samples::{any_row, exactly, row, runtime};
     use super::*;
 
     fn file(n: u64) -> (Vec<u8>, Vec<usize>) {
@@ -201,5 +203,18 @@ mod tests {
         bytes.extend([0; 4096]);
         let found = scan(&bytes, ends[0]);
         assert_eq!((found.records.len(), found.end, found.damaged_at.len()), (2, ends[2], 0));
+    }
+
+    proptest! {
+        #[test]
+        fn every_bit_of_every_row_comes_back(rows in (0..6u64).prop_flat_map(|n| (0..n).map(any_row).collect::<Vec<_>>())) {
+            let mut bytes = header("deck");
+            let start = bytes.len();
+            for row in &rows {
+                bytes.extend(encode(row, &runtime(row.index)).unwrap());
+            }
+            let found: Vec<Row> = scan(&bytes, start).records.into_iter().map(|(row, _)| row).collect();
+            prop_assert_eq!(exactly(&found), exactly(&rows));
+        }
     }
 }

@@ -206,3 +206,6 @@ fn remove(path: &Path) -> Result<()> {
         Err(error) => Err(Error::io(path, "remove", error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

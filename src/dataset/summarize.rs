@@ -42,8 +42,8 @@ pub(super) fn summarize(manifest: &Manifest, rows: &[&Row], group_by: &[&str], c
         query.group_by_stable(keys.clone()).agg(statistics).sort_by_exprs(keys, SortMultipleOptions::default())
     };
     let found = found.collect().map_err(internal)?;
-    let whole = |name: &str, i: usize| Ok(found.column(name)?.u64()?.get(i).unwrap_or(0));
-    let float = |name: &str, i: usize| Ok(found.column(name)?.f64()?.get(i));
+    let whole = |name: &str, i: usize| -> PolarsResult<u64> { Ok(found.column(name)?.u64()?.get(i).unwrap_or(0)) };
+    let float = |name: &str, i: usize| -> PolarsResult<Option<f64>> { Ok(found.column(name)?.f64()?.get(i)) };
     let group = |i: usize| -> PolarsResult<Vec<Group>> {
         let key = |name: &&str| {
             let column = found.column(name)?;

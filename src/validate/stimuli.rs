@@ -74,7 +74,8 @@ impl Stimuli {
         let query = (0..size.rows).map(|i| pick(size.q_levels, uniform(0, "q", i))).collect();
         let column = |j: usize, what: &str, low: f64, high: f64| {
             let span = size.kv_levels as f64;
-            let shift = if j % 2 == 0 { 0.0 } else { span * (low + (high - low) * uniform(j, &format!("{what}.shift"), 0)) };
+            let shift =
+                if j % 2 == 0 { 0.0 } else { span * (low + (high - low) * uniform(j, &format!("{what}.shift"), 0)) };
             (0..size.rows)
                 .map(|i| (span * uniform(j, what, i) + shift).floor().clamp(0.0, span - 1.0) as usize)
                 .collect::<Vec<_>>()
