@@ -13,9 +13,12 @@
 pub mod error;
 pub mod units;
 pub mod expr;
+pub mod rng;
 pub mod waveform;
 pub mod dataset;
 pub mod measure;
 pub mod simulate;
+pub mod lut;
+//pub mod emulate;
 
 pub use error::{Error, Kind, Problem, Result};
