@@ -297,7 +297,9 @@ impl Parser<'_> {
                 return Ok(Expr::Name(signal.split_whitespace().collect()));
             }
             let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-                return Err(ExprError::Syntax(format!("`{name}` is not a function; known are abs, sqrt, exp, ln, log10, min, max")));
+                return Err(ExprError::Syntax(format!(
+                    "`{name}` is not a function; known are abs, sqrt, exp, ln, log10, min, max"
+                )));
             };
             self.position += 1;
             let mut arguments = vec![self.sum()?];

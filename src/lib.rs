@@ -10,15 +10,15 @@
 //!
 //! A module imports only modules above it in this list; `tests/layering.rs` holds the order.
 
-pub mod error;
-pub mod units;
-pub mod expr;
-pub mod rng;
-pub mod waveform;
 pub mod dataset;
-pub mod measure;
-pub mod simulate;
+pub mod emulate;
+pub mod error;
+pub mod expr;
 pub mod lut;
-//pub mod emulate;
+pub mod measure;
+pub mod rng;
+pub mod simulate;
+pub mod units;
+pub mod waveform;
 
 pub use error::{Error, Kind, Problem, Result};

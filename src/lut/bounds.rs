@@ -124,9 +124,14 @@ impl Bounds {
         self.limits[quantity as usize]
     }
 
-    /// Takes off one limit of a quantity, where a characterized clip goes on beyond it.
-    pub(crate) fn open(&mut self, quantity: Quantity, side: usize) {
-        self.limits[quantity as usize][side] = if side == 0 { f64::NEG_INFINITY } else { f64::INFINITY };
+    /// Takes off the lower limit of a quantity, where a characterized clip goes on below it.
+    pub(crate) fn open_below(&mut self, quantity: Quantity) {
+        self.limits[quantity as usize][0] = f64::NEG_INFINITY;
+    }
+
+    /// Takes off the upper limit.
+    pub(crate) fn open_above(&mut self, quantity: Quantity) {
+        self.limits[quantity as usize][1] = f64::INFINITY;
     }
 
     /// Whether `value` is inside; NaN is not.
@@ -134,7 +139,8 @@ impl Bounds {
     pub fn holds(&self, quantity: Quantity, value: f64) -> bool {
         let [low, high] = self.limits[quantity as usize];
         // Box ends are the axes' own nodes, and values reach them through arithmetic: one part in 1e12 is no excess.
-        let slack = 1e-12 * (high - low).min(f64::MAX);
+        let span = high - low;
+        let slack = if span.is_finite() { 1e-12 * span } else { 0.0 };
         value >= low - slack && value <= high + slack
     }
 
@@ -159,5 +165,38 @@ impl Bounds {
         }
         tally.count(quantity);
         Ok(value.clamp(low, high))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lut::synthetic;
+
+    #[test]
+    fn outside_is_refused_or_counted_and_nan_always_refused() {
+        let validity = synthetic::table().unwrap().validity;
+        let mut tally = Tally::default();
+        let refuse = Bounds::new(&validity, Outside::Refuse);
+        let error = refuse.admit(Quantity::Driven, 0.91, &mut tally).unwrap_err();
+        assert_eq!(error.kind(), Kind::OutsideValidity);
+        assert!(error.to_string().contains("v_driven_v"), "{error}");
+        assert_eq!(refuse.admit(Quantity::Driven, 0.9, &mut tally).unwrap(), 0.9);
+
+        let clamp = Bounds::new(&validity, Outside::Clamp);
+        assert_eq!(clamp.admit(Quantity::Driven, 0.91, &mut tally).unwrap(), 0.9);
+        assert_eq!(clamp.admit(Quantity::Width, -1.0, &mut tally).unwrap(), 0.0);
+        assert!(clamp.admit(Quantity::Width, f64::NAN, &mut tally).is_err());
+        let counted: Vec<_> = tally.entries().collect();
+        assert_eq!(counted, [(Quantity::Driven, 1), (Quantity::Width, 1)]);
+    }
+
+    #[test]
+    fn an_opened_side_leaves_the_other() {
+        let mut bounds = Bounds::new(&synthetic::table().unwrap().validity, Outside::Refuse);
+        bounds.open_above(Quantity::ChargeUnsigned);
+        assert!(bounds.holds(Quantity::ChargeUnsigned, 1.0) && !bounds.holds(Quantity::ChargeUnsigned, -1.0));
+        bounds.open_below(Quantity::ChargeUnsigned);
+        assert!(bounds.holds(Quantity::ChargeUnsigned, -1.0) && !bounds.holds(Quantity::ChargeUnsigned, f64::NAN));
     }
 }

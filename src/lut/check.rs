@@ -71,7 +71,9 @@ impl Table {
             for grid in grids {
                 let Some(axis) = grid.axes.iter().find(|candidate| candidate.name == axis) else { continue };
                 let [low, high] = axis.span();
-                if bounds[0] < low || bounds[1] > high {
+                // One part in 1e12, as in `Bounds::holds`: nodes come out of arithmetic.
+                let slack = 1e-12 * (high - low);
+                if bounds[0] < low - slack || bounds[1] > high + slack {
                     let message = format!("{bounds:?} leaves axis {} of {}, {low} to {high}", axis.name, grid.name);
                     problems.push(Problem::new(Kind::TableInvalid, message).key(&key));
                 }
@@ -103,11 +105,9 @@ fn check_cell(key: &str, cell: &Cell, problems: &mut Vec<Problem>) {
     let before = problems.len();
     let v = "v_store_v";
     cell.charge_c.check(&format!("{key}.charge_c"), &[v, "t_pulse_s", "v_bl_v"], problems);
-    for (name, grid) in [
-        ("current_a", &cell.current_a),
-        ("edge_charge_c", &cell.edge_charge_c),
-        ("conductance_s", &cell.conductance_s),
-    ] {
+    for (name, grid) in
+        [("current_a", &cell.current_a), ("edge_charge_c", &cell.edge_charge_c), ("conductance_s", &cell.conductance_s)]
+    {
         grid.check(&format!("{key}.{name}"), &[v], problems);
     }
     cell.residual_c.check(&format!("{key}.residual_c"), &[v, "t_pulse_s"], problems);
@@ -144,8 +144,9 @@ fn check_variability(variability: &Variability, problems: &mut Vec<Problem>) {
     let n = variability.names.len();
     let sensitivity = &variability.current_a_per_unit;
     sensitivity.check("variability.current_a_per_unit", &["draw", "v_store_v"], problems);
-    let mut report =
-        |key: &str, message: &str| problems.push(Problem::new(Kind::TableInvalid, message).key(format!("variability.{key}")));
+    let mut report = |key: &str, message: &str| {
+        problems.push(Problem::new(Kind::TableInvalid, message).key(format!("variability.{key}")))
+    };
     if variability.units.len() != n || variability.mean.len() != n || variability.covariance.len() != n * n {
         report("names", "units and mean must be as long as names, the covariance its square");
     } else if super::covariance::cholesky(&variability.covariance, n).is_none() {

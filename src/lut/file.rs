@@ -76,11 +76,14 @@ impl Table {
         let table: Table = serde_json::from_str(text).map_err(damaged)?;
         let computed = table.computed_hash()?;
         if table.content_hash != computed {
-            return Err(Problem::new(Kind::TableInvalid, "its content does not match its hash: it was edited or damaged")
-                .key("content_hash")
-                .accepted(computed)
-                .help("make the table again; it is not meant to be edited")
-                .into());
+            return Err(Problem::new(
+                Kind::TableInvalid,
+                "its content does not match its hash: it was edited or damaged",
+            )
+            .key("content_hash")
+            .accepted(computed)
+            .help("make the table again; it is not meant to be edited")
+            .into());
         }
         table.check()?;
         Ok(table)

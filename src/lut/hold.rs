@@ -46,8 +46,7 @@ impl Hold {
 
         let [low, high] = validity.v_store_v;
         let count = ((high - low) / SPACING_V).ceil().max(1.0) as usize + 1;
-        let starts_v: Vec<f64> =
-            (0..count).map(|k| low + (high - low) * k as f64 / (count - 1) as f64).collect();
+        let starts_v: Vec<f64> = (0..count).map(|k| low + (high - low) * k as f64 / (count - 1) as f64).collect();
         let mut now = starts_v.clone();
         let mut ages = Vec::with_capacity(oldest + 1);
         for age in 0..=oldest {
@@ -97,4 +96,66 @@ fn advance(rate: &Pchip, mut v: f64, time_s: f64, steps: usize) -> f64 {
         v += h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4);
     }
     v
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lut::synthetic::{self, TAU_S, V_LEAK_V};
+    use crate::lut::{Axis, Grid, Outside};
+
+    const TOLERANCE_V: f64 = 0.05e-3;
+
+    #[test]
+    fn an_exponential_leak_is_followed_to_the_oldest_age() {
+        let table = synthetic::table().unwrap();
+        let bounds = Bounds::new(&table.validity, Outside::Refuse);
+        let dt = table.scale.token_time_s;
+        for v_wbl_v in [0.2, 0.45] {
+            let hold = Hold::new(&table.retention, &table.validity, dt, v_wbl_v, 1023).unwrap();
+            let end = V_LEAK_V + 0.1 * (v_wbl_v - 0.45);
+            for v0 in [0.0, 0.1234, 0.42, 0.777, 0.9] {
+                for age in [0, 1, 17, 500, 1023] {
+                    let exact = end + (v0 - end) * (-(age as f64) * dt / TAU_S).exp();
+                    let v = hold.at(v0, age, &bounds, &mut Tally::default()).unwrap();
+                    assert!((v - exact).abs() < 1e-3 * TOLERANCE_V, "{v0} V after {age}: {v} against {exact}");
+                }
+            }
+        }
+    }
+
+    /// dV/dt = -k y^3 with y = V - 0.4 V has the solution y = y0 / sqrt(1 + 2 k y0^2 t); nodes 25 mV apart.
+    #[test]
+    fn a_leak_that_is_no_exponential_is_followed_too() {
+        let table = synthetic::table().unwrap();
+        let k = 5e3;
+        let stored = table.retention.rate_v_per_s.axes[1].clone();
+        let bias = Axis::new("v_wbl_v", "V", vec![0.0, 0.9]);
+        let rate = Grid::tabulate("rate_v_per_s", "V/s", vec![bias, stored], |at| -k * (at[1] - 0.4).powi(3));
+        let retention = Retention { rate_v_per_s: rate, idle_v_wbl_v: 0.45 };
+        let bounds = Bounds::new(&table.validity, Outside::Refuse);
+        let dt = table.scale.token_time_s;
+        let hold = Hold::new(&retention, &table.validity, dt, 0.45, 1023).unwrap();
+        for v0 in [0.0f64, 0.13, 0.33, 0.405, 0.61, 0.9] {
+            let y0 = v0 - 0.4;
+            let exact = 0.4 + y0 / (1.0 + 2.0 * k * y0 * y0 * 1023.0 * dt).sqrt();
+            let v = hold.at(v0, 1023, &bounds, &mut Tally::default()).unwrap();
+            assert!((v - exact).abs() < TOLERANCE_V, "{v0} V: {v} against {exact}");
+        }
+    }
+
+    #[test]
+    fn ages_beyond_the_characterized_hold_are_refused_or_counted() {
+        let mut table = synthetic::table().unwrap();
+        table.validity.age_s[1] = 100.0 * table.scale.token_time_s;
+        let hold = Hold::new(&table.retention, &table.validity, table.scale.token_time_s, 0.45, 1023).unwrap();
+        let mut tally = Tally::default();
+        let refuse = Bounds::new(&table.validity, Outside::Refuse);
+        assert!(hold.at(0.5, 100, &refuse, &mut tally).is_ok());
+        assert_eq!(hold.at(0.5, 101, &refuse, &mut tally).unwrap_err().kind(), Kind::OutsideValidity);
+        let clamp = Bounds::new(&table.validity, Outside::Clamp);
+        let clamped = hold.at(0.5, 1000, &clamp, &mut tally).unwrap();
+        assert_eq!(clamped, hold.at(0.5, 100, &clamp, &mut tally).unwrap());
+        assert_eq!((tally.of(Quantity::Age), tally.total()), (1, 1));
+    }
 }

@@ -103,7 +103,8 @@ impl Pchip {
 
     /// The greatest magnitude of the secants between neighbouring nodes.
     pub fn steepest_secant(&self) -> f64 {
-        let secants = self.axis.windows(2).zip(self.values.windows(2)).map(|(x, y)| ((y[1] - y[0]) / (x[1] - x[0])).abs());
+        let secants =
+            self.axis.windows(2).zip(self.values.windows(2)).map(|(x, y)| ((y[1] - y[0]) / (x[1] - x[0])).abs());
         secants.fold(0.0, f64::max)
     }
 }

@@ -37,5 +37,6 @@ pub use interpolate::{Location, Pchip, locate, slopes};
 #[cfg(feature = "dataset")]
 pub use parquet::{PARQUET_NAME, read_grids, write_parquet};
 pub use table::{
-    Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability, Write,
+    Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability,
+    Write,
 };

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::grid::{Axis, Grid};
 use super::table::{
-    Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability, Write,
+    Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability,
+    Write,
 };
 use crate::error::Result;
 
@@ -59,10 +60,11 @@ pub fn written_v(v_driven_v: f64) -> f64 {
 /// The table, on grids fine enough for 1e-4 of full scale; checked, its hash set.
 pub fn table() -> Result<Table> {
     let steps = |from: f64, to: f64, n: usize| -> Vec<f64> {
-        (0..n).map(|k| from + (to - from) * k as f64 / (n - 1) as f64).collect()
+        (0..n).map(|k| k as f64 / (n - 1) as f64).map(|t| from * (1.0 - t) + to * t).collect()
     };
     let stored = || Axis::new("v_store_v", "V", steps(-0.05, 0.95, 41));
-    let widths = vec![0.0, 0.25e-9, 0.5e-9, 0.75e-9, 1e-9, 1.5e-9, 2e-9, 2.5e-9, 3e-9, 6e-9, 9e-9, 12e-9, 15e-9, 15.1e-9];
+    let widths =
+        vec![0.0, 0.25e-9, 0.5e-9, 0.75e-9, 1e-9, 1.5e-9, 2e-9, 2.5e-9, 3e-9, 6e-9, 9e-9, 12e-9, 15e-9, 15.1e-9];
     let charge = Grid::tabulate(
         "charge_c",
         "C",
@@ -93,7 +95,11 @@ pub fn table() -> Result<Table> {
         rows: 64,
         c_bit_line_f: C_BIT_LINE_F,
         v_precharge_v: 0.45,
-        offset: Offset { constant_c: offset_c, per_width_a: 0.0, procedure: "the converter's own offset, exactly".into() },
+        offset: Offset {
+            constant_c: offset_c,
+            per_width_a: 0.0,
+            procedure: "the converter's own offset, exactly".into(),
+        },
     };
     let draw_axis = Axis::new("draw", "1", vec![0.0, 1.0]);
     let sensitivity = Grid::tabulate("current_a_per_unit", "A", vec![draw_axis, stored()], |at| {

@@ -264,7 +264,8 @@ impl Table {
             ("write.stored_v".to_string(), &self.write.stored_v),
             ("retention.rate_v_per_s".to_string(), &self.retention.rate_v_per_s),
         ];
-        for (key, cell) in [Some(("cell", &self.cell)), self.cell_v.as_ref().map(|cell| ("cell_v", cell))].into_iter().flatten()
+        for (key, cell) in
+            [Some(("cell", &self.cell)), self.cell_v.as_ref().map(|cell| ("cell_v", cell))].into_iter().flatten()
         {
             grids.extend(cell.grids().map(|(name, grid)| (format!("{key}.{name}"), grid)));
         }

@@ -73,12 +73,7 @@ pub trait Simulator {
     /// # Errors
     /// If the circuit itself is refused (syntax, undefined parameter, singular matrix at load), or no worker starts.
     /// Whatever happens to a single point is an answer, not an error.
-    fn run(
-        &mut self,
-        circuit: &Circuit,
-        jobs: &[Job],
-        on_answer: &mut dyn FnMut(Answer) -> bool,
-    ) -> crate::Result<()>;
+    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> crate::Result<()>;
 
     /// Name and version, as it enters identities: `ngspice-39 <hash of the library file>`.
     fn identity(&mut self) -> crate::Result<String>;
