@@ -16,6 +16,7 @@ pub mod units;
 pub mod expr;
 pub mod keys;
 pub mod rng;
+pub mod spline;
 pub mod waveform;
 // What is asked for: files to checked plans.
 pub mod project;
@@ -28,6 +29,9 @@ pub mod sweep;
 // What runs it.
 pub mod simulate;
 // What becomes of it.
+pub mod fit;
+pub mod lut;
+pub mod emulate;
 pub mod campaign;
 pub mod validate;
 pub mod cli;
