@@ -17,5 +17,7 @@ pub mod waveform;
 pub mod dataset;
 pub mod measure;
 pub mod simulate;
+pub mod spline;
+pub mod fit;
 
 pub use error::{Error, Kind, Problem, Result};
