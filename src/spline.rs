@@ -176,6 +176,10 @@ impl SplineBasis {
     pub fn weights(&self, at: f64) -> Vec<f64> {
         self.cardinals.iter().map(|cardinal| cardinal.value(at)).collect()
     }
+    /// Derivative of each weight at `at`.
+    pub fn slopes(&self, at: f64) -> Vec<f64> {
+        self.cardinals.iter().map(|cardinal| cardinal.derivative(at)).collect()
+    }
     /// How many nodes.
     pub fn len(&self) -> usize {
         self.cardinals.len()

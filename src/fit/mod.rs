@@ -20,7 +20,7 @@ pub mod model;
 //pub mod nonlinearity;
 pub mod ode;
 //pub mod readout;
-//pub mod retention;
+pub mod retention;
 pub mod split;
 pub mod stats;
 //pub mod variability;
