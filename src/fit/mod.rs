@@ -17,7 +17,7 @@ pub mod dual;
 pub mod engine;
 pub mod linear;
 pub mod model;
-//pub mod nonlinearity;
+pub mod nonlinearity;
 pub mod ode;
 //pub mod readout;
 pub mod retention;
