@@ -12,19 +12,19 @@
 //! Below them: [`engine`] (nonlinear least squares), [`linear`], [`dual`] (forward derivatives), [`ode`], [`stats`],
 //! [`split`]. Every fit gets training and test points apart; errors are those of the test points.
 
-//pub mod device;
+pub mod device;
 pub mod dual;
 pub mod engine;
 pub mod linear;
 pub mod model;
 pub mod nonlinearity;
 pub mod ode;
-//pub mod readout;
+pub mod readout;
 pub mod retention;
 pub mod split;
 pub mod stats;
-//pub mod variability;
-//pub mod write;
+pub mod variability;
+pub mod write;
 
 pub use model::{Bin, HeldOut, ModelFit, Parameter};
 
