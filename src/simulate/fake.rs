@@ -71,8 +71,8 @@ impl<'a> FakeSimulator<'a> {
             answer.outcome = outcome;
             answer.message = message.to_string();
         };
-        if let Err(problem) = job.alters.iter().try_for_each(|c| check_change(c)).and(check_analysis(&job.analysis)) {
-            fail(&mut answer, Outcome::Refused, &problem.message);
+        if let Err(error) = job.alters.iter().try_for_each(|c| check_change(c)).and(check_analysis(&job.analysis)) {
+            fail(&mut answer, Outcome::Refused, &error.problems()[0].message);
             return answer;
         }
         let failure = match self.faults.get_mut(&job.ticket) {

@@ -80,7 +80,9 @@ pub fn check_circuit(circuit: &Circuit) -> Result<()> {
             check_file(&path, &mut seen, &mut problems, 0);
         }
     }
-    problems.extend(circuit.startup.iter().filter_map(|command| check_startup(command).err()));
+    for error in circuit.startup.iter().filter_map(|command| check_startup(command).err()) {
+        problems.extend_from_slice(error.problems());
+    }
     Error::collect(problems).map_or(Ok(()), Err)
 }
 
@@ -148,7 +150,7 @@ fn check_line(line: &str) -> Option<Problem> {
 ///
 /// # Errors
 /// [`Kind::RefusedDeck`], with what is accepted.
-pub fn check_change(command: &str) -> Result<(), Problem> {
+pub fn check_change(command: &str) -> Result<()> {
     check_characters(command, "@[]=().,:#_+-*/^%'\"")?;
     let (word, rest) = split_word(command);
     match word.as_str() {
@@ -159,11 +161,13 @@ pub fn check_change(command: &str) -> Result<(), Problem> {
                 Ok(())
             } else {
                 Err(refused("a setting that is not the simulator's", command)
-                    .accepted(format!("set or option with one of {}", SIMULATOR_OPTIONS.join(", "))))
+                    .accepted(format!("set or option with one of {}", SIMULATOR_OPTIONS.join(", ")))
+                    .into())
             }
         }
         _ => Err(refused("a command between loading and analysis", command)
-            .accepted("alter, altermod, save, and set or option of a simulator setting")),
+            .accepted("alter, altermod, save, and set or option of a simulator setting")
+            .into()),
     }
 }
 
@@ -171,11 +175,11 @@ pub fn check_change(command: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// [`Kind::RefusedDeck`], with what is accepted.
-pub fn check_analysis(command: &str) -> Result<(), Problem> {
+pub fn check_analysis(command: &str) -> Result<()> {
     check_characters(command, "@[]().,:#_+-")?;
     match split_word(command).0.as_str() {
         "tran" | "dc" | "ac" | "op" | "noise" => Ok(()),
-        _ => Err(refused("an analysis", command).accepted("tran, dc, ac, op, noise")),
+        _ => Err(refused("an analysis", command).accepted("tran, dc, ac, op, noise").into()),
     }
 }
 
@@ -183,23 +187,23 @@ pub fn check_analysis(command: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// [`Kind::RefusedDeck`], with what is accepted.
-pub fn check_startup(command: &str) -> Result<(), Problem> {
+pub fn check_startup(command: &str) -> Result<()> {
     check_characters(command, "=()[].,:#_+-/\\~@%'\"")?;
     let (word, rest) = split_word(command);
     let name = rest.split(['=', ' ']).next().unwrap_or_default().to_ascii_lowercase();
     match word.as_str() {
-        "set" | "unset" | "option" if name == "num_threads" => {
-            Err(refused("`num_threads`", command).help("leave it out: one thread per worker, one worker per core"))
-        }
+        "set" | "unset" | "option" if name == "num_threads" => Err(refused("`num_threads`", command)
+            .help("leave it out: one thread per worker, one worker per core")
+            .into()),
         "set" | "unset" | "option" | "osdi" | "pre_osdi" | "codemodel" if !rest.is_empty() => Ok(()),
-        _ => Err(refused("a start-up command", command).accepted("set, unset, option, osdi, codemodel")),
+        _ => Err(refused("a start-up command", command).accepted("set, unset, option, osdi, codemodel").into()),
     }
 }
 
 /// Everything that ngspice's shell gives a meaning (`; | < > & $ ! ~ { }`, backquotes, line breaks) is outside the list.
-fn check_characters(command: &str, allowed: &str) -> Result<(), Problem> {
+fn check_characters(command: &str, allowed: &str) -> Result<()> {
     match command.chars().find(|c| !c.is_ascii_alphanumeric() && *c != ' ' && !allowed.contains(*c)) {
-        Some(c) => Err(refused(&format!("the character {c:?} in a command"), command)),
+        Some(c) => Err(refused(&format!("the character {c:?} in a command"), command).into()),
         None => Ok(()),
     }
 }
@@ -284,7 +288,7 @@ mod tests {
             "",
             "alter r1=1\nshell ls",
         ] {
-            assert_eq!(check_change(bad).unwrap_err().kind, Kind::RefusedDeck, "{bad}");
+            assert_eq!(check_change(bad).unwrap_err().kind(), Kind::RefusedDeck, "{bad}");
         }
     }
 

@@ -84,13 +84,13 @@ impl Session {
     ///
     /// # Errors
     /// What is wrong with the circuit; afterwards the session must not be used again.
-    pub fn load(&mut self, circuit: Circuit) -> Result<(), Problem> {
+    pub fn load(&mut self, circuit: Circuit) -> Result<()> {
         if self.startup.is_none() {
             for command in &circuit.startup {
                 let said = self.ngspice.command(command);
                 if let Some(failure) = analysis_failure(&said) {
                     let message = format!("start-up command `{command}`: {}", failure.message);
-                    return Err(Problem::new(Kind::NetlistSyntax, message));
+                    return Err(Error::new(Kind::NetlistSyntax, message));
                 }
             }
             self.startup = Some(circuit.startup.clone());
@@ -98,7 +98,7 @@ impl Session {
         self.unload();
         let said = self.ngspice.circuit(&circuit.lines);
         if let Some(problem) = load_problem(&said, &circuit.lines, self.ngspice.exited()) {
-            return Err(problem);
+            return Err(problem.into());
         }
         self.circuit = Some(circuit);
         Ok(())
@@ -130,7 +130,7 @@ impl Session {
         let checked =
             job.alters.iter().try_for_each(|command| check_change(command)).and(check_analysis(&job.analysis));
         let result = match checked {
-            Err(problem) => Err(refusal(problem.message)),
+            Err(error) => Err(refusal(error.problems()[0].message.clone())),
             Ok(()) => self.simulate(job, &mut answer),
         };
         let mut retire = false;
@@ -223,7 +223,7 @@ impl Session {
         let Some(circuit) = self.circuit.clone() else {
             return Err(refusal("no circuit is loaded".into()));
         };
-        self.load(circuit).map_err(|problem| Failure { fatal: true, ..refusal(problem.message) })
+        self.load(circuit).map_err(|error| Failure { fatal: true, ..refusal(error.problems()[0].message.clone()) })
     }
 
     /// Sets the breakpoint that ends an analysis at its `max_points + 1`st point. Data callbacks could count too, but cost

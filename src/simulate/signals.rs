@@ -80,7 +80,7 @@ impl Plot {
         }
         match inner.split_once(',') {
             None => self.node(ngspice, inner).map(|vector| project(vector, part)),
-            Some((plus, minus)) if minus == "0" => self.node(ngspice, plus).map(|vector| project(vector, part)),
+            Some((plus, "0")) => self.node(ngspice, plus).map(|vector| project(vector, part)),
             Some((plus, minus)) => {
                 let difference = match (self.node(ngspice, plus)?, self.node(ngspice, minus)?) {
                     (Vector::Real(a), Vector::Real(b)) => Vector::Real(a.iter().zip(&b).map(|(a, b)| a - b).collect()),

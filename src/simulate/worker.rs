@@ -86,7 +86,7 @@ fn answer_requests(
             Request::Load(circuit) if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
             Request::Load(circuit) => match session.load(circuit) {
                 Ok(()) => write_frame(socket, &Reply::Loaded)?,
-                Err(problem) => return write_frame(socket, &Reply::CircuitFault((&problem).into())),
+                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
             Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
                 write_frame(socket, &Reply::Skipped)?;
