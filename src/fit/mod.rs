@@ -9,14 +9,15 @@
 //! | [`variability`] | `variability` | how parameters scatter from cell to cell |
 //! | [`device`] | | figures of merit from I-V curves, against targets |
 //!
-//! Below them: [`engine`] (nonlinear least squares), [`linear`], [`dual`] (forward derivatives), [`ode`], [`stats`],
-//! [`split`]. Every fit gets training and test points apart; errors are those of the test points.
+//! Below them: [`engine`] (nonlinear least squares), [`linear`], [`dual`] (forward derivatives), [`ode`],
+//! [`monotone`], [`stats`], [`split`]. Every fit gets training and test points apart; errors are those of the test points.
 
 pub mod device;
 pub mod dual;
 pub mod engine;
 pub mod linear;
 pub mod model;
+pub mod monotone;
 pub mod nonlinearity;
 pub mod ode;
 pub mod readout;
