@@ -5,7 +5,7 @@
 //! | [`retention`] | `retention`, `retention_published_exponential` | how the stored voltage drifts |
 //! | [`nonlinearity`] | `nonlinearity`, `nonlinearity_*_cubic` | charge of one cell against level, pulse width and bit line |
 //! | [`readout`] | `readout`, `readout_signed` | pulse width of the converter against charge |
-//! | [`write`] | `write` | stored against driven level |
+//! | [`mod@write`] | `write` | stored against driven level |
 //! | [`variability`] | `variability` | how parameters scatter from cell to cell |
 //! | [`device`] | | figures of merit from I-V curves, against targets |
 //!
