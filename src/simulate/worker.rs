@@ -4,6 +4,7 @@
 //! it, one request at a time. It ends when the socket closes, when its parent dies, and after anything that leaves ngspice in
 //! doubt; the pool starts another.
 
+use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::ffi::inherited_socket;
-use super::protocol::{Reply, Request, read_frame, write_frame};
+use super::protocol::{Reply, Request, append_frame, read_frame};
 use super::session::{Done, SPICEINIT, Session};
 use crate::error::{Error, Kind, Problem, Result};
 
@@ -43,9 +44,10 @@ fn serve(fd: i32) -> std::io::Result<()> {
 }
 
 /// Keeps reading while ngspice runs, so that the pool never waits for a full socket and its end is noticed at once.
-fn read_requests(mut socket: UnixStream, sender: &Sender<Request>, cancelled: &AtomicU64) {
+fn read_requests(socket: UnixStream, sender: &Sender<Request<'static>>, cancelled: &AtomicU64) {
+    let mut socket = BufReader::new(socket);
     loop {
-        match read_frame::<Request>(&mut socket) {
+        match read_frame::<Request<'static>>(&mut socket) {
             Ok(Some(Request::Cancel { batch })) => {
                 cancelled.fetch_max(batch, Ordering::SeqCst);
             }
@@ -63,9 +65,15 @@ fn read_requests(mut socket: UnixStream, sender: &Sender<Request>, cancelled: &A
     }
 }
 
+fn write_frame(socket: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
+    let mut frame = Vec::new();
+    append_frame(&mut frame, reply)?;
+    socket.write_all(&frame)
+}
+
 fn answer_requests(
     socket: &mut UnixStream,
-    requests: &Receiver<Request>,
+    requests: &Receiver<Request<'static>>,
     cancelled: &AtomicU64,
 ) -> std::io::Result<()> {
     let mut session: Option<Session> = None;
@@ -84,7 +92,7 @@ fn answer_requests(
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
             Request::Load(circuit) if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
-            Request::Load(circuit) => match session.load(circuit) {
+            Request::Load(circuit) => match session.load(circuit.into_owned()) {
                 Ok(()) => write_frame(socket, &Reply::Loaded)?,
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
