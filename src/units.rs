@@ -241,7 +241,13 @@ pub fn engineering(value: f64, unit: Unit) -> String {
     let exponent = (value.abs().log10() / 3.0).floor().clamp(-6.0, 4.0) as i32;
     let prefix = ["a", "f", "p", "n", "u", "m", "", "k", "M", "G", "T"][(exponent + 6) as usize];
     let scaled = value / 10f64.powi(3 * exponent);
-    let digits = if scaled.abs() >= 100.0 { 1 } else if scaled.abs() >= 10.0 { 2 } else { 3 };
+    let digits = if scaled.abs() >= 100.0 {
+        1
+    } else if scaled.abs() >= 10.0 {
+        2
+    } else {
+        3
+    };
     format!("{scaled:.digits$} {prefix}{symbol}")
 }
 

@@ -101,9 +101,7 @@ fn evaluate(
         }
         How::Expr { expr } => Expr::parse(expr)
             .ok()?
-            .eval(&|name| {
-                measured.get(name).and_then(Value::scalar).or_else(|| values.get(name).copied())
-            })
+            .eval(&|name| measured.get(name).and_then(Value::scalar).or_else(|| values.get(name).copied()))
             .ok()?,
     };
     Some(Value::Scalar(scalar))
@@ -123,7 +121,8 @@ fn trace(waveform: &Waveform, text: &str) -> Option<Vec<f64>> {
 /// The part of a trace inside [from, to], with interpolated ends; `None` if the window leaves the waveform or is empty.
 fn window(axis: &[f64], ys: &[f64], from: f64, to: f64) -> Option<(Vec<f64>, Vec<f64>)> {
     let (first, last) = (*axis.first()?, *axis.last()?);
-    let (from, to) = (if from == f64::NEG_INFINITY { first } else { from }, if to == f64::INFINITY { last } else { to });
+    let (from, to) =
+        (if from == f64::NEG_INFINITY { first } else { from }, if to == f64::INFINITY { last } else { to });
     if to < from {
         return None;
     }
