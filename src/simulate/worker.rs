@@ -7,6 +7,7 @@
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,14 +21,14 @@ use crate::error::{Error, Kind, Problem, Result};
 const MEMORY_INTERVAL: u64 = 32;
 
 /// Serves the pool at the other end of descriptor `fd` until there is nothing more to do; the process's exit code.
-pub fn worker_main(fd: i32) -> u8 {
+pub fn worker_main(fd: i32) -> ExitCode {
     #[cfg(target_os = "linux")]
     if rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).is_err() {
-        return Kind::Internal.exit_code();
+        return Kind::Internal.exit_code().into();
     }
     match serve(fd) {
-        Ok(()) => 0,
-        Err(_) => Kind::Io.exit_code(),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => Kind::Io.exit_code().into(),
     }
 }
 
