@@ -47,12 +47,12 @@ fn columns_give_the_charge_and_pulse_of_the_closed_forms() {
         let mut tally = Tally::default();
         let k = model.column_k(&stored, &widths, None, &mut tally).unwrap();
         let v = model.column_v(&stored, &widths, None, &mut tally).unwrap();
-        // 1e-4 of full scale: what the synthetic grids resolve. The offset cancels the converter's exactly.
+        // 5e-5 of full scale: what the synthetic grids resolve. The column's offset cancels the converter's exactly.
         let s = charge / CHARGE_PER_UNIT_C;
-        assert!((k.charge_c - charge).abs() < 1e-4 * 80.0 * CHARGE_PER_UNIT_C, "{} against {charge}", k.charge_c);
-        assert!((k.product - s).abs() < 1e-2);
-        assert!((k.fraction - (s / 80.0).clamp(0.0, 1.0)).abs() < 1e-4, "{k:?} against {s}");
-        assert!((v.fraction - (s / 40.0).clamp(-1.0, 1.0)).abs() < 2e-4, "{v:?} against {s}");
+        assert!((k.charge_c - charge).abs() < 5e-5 * 80.0 * CHARGE_PER_UNIT_C, "{} against {charge}", k.charge_c);
+        assert!((k.product - s).abs() < 5e-5 * 80.0);
+        assert!((k.fraction - (s / 80.0).clamp(0.0, 1.0)).abs() < 5e-5, "{k:?} against {s}");
+        assert!((v.fraction - (s / 40.0).clamp(-1.0, 1.0)).abs() < 1e-4, "{v:?} against {s}");
         assert_eq!(tally, Tally::default());
     }
 }
@@ -67,7 +67,7 @@ fn single_cells_follow_the_grid_at_every_width() {
             let charge = model.column_k(&[v], &[t], None, &mut Tally::default()).unwrap().charge_c;
             let (current, g) = (synthetic::current_a(v, 0.45), synthetic::conductance_s(v));
             let swing = current * g * t * t / (2.0 * C_BIT_LINE_F);
-            assert!((charge - synthetic::charge_c(v, t, 0.45) + swing).abs() < 2e-5 * full, "{v} V {t:e} s");
+            assert!((charge - synthetic::charge_c(v, t, 0.45) + swing).abs() < 2e-6 * full, "{v} V {t:e} s");
         }
     }
 }
@@ -183,9 +183,9 @@ fn the_table_level_is_near_the_cubic_that_its_cell_was_made_of() {
     let physics = Physics { write_error: false, leakage: false, swing: false, ..Physics::default() };
     let tabled = run(x.clone(), &Options { physics, quantization, ..options() }, Some(&table())).unwrap();
     let cubic = run(x, &Options { lambda: 0.0, quantization, ..Options::default() }, None).unwrap();
-    // Edges and late starts of the synthetic cell: 0.04 units a cell and pulse, 64 of them.
+    // Edges and late starts of the synthetic cell: at most 0.06 units a cell and pulse, 64 of them.
     for (a, b) in tabled.s.iter().zip(&cubic.s) {
-        assert!((a - b).abs() < 2.5, "{a} against {b}");
+        assert!((a - b).abs() < 4.0, "{a} against {b}");
     }
 }
 

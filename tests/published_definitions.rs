@@ -101,8 +101,8 @@ fn naive(
                 let slot = seen % window;
                 result.s[(b * tokens + t) * slots + slot] = s;
                 result.phi[(b * tokens + t) * slots + slot] = phi;
-                for n in 0..d {
-                    tiles[slot / tile_tokens][n] += phi * p(x.v[at(b, seen, n)], age);
+                for (n, sum) in tiles[slot / tile_tokens].iter_mut().enumerate() {
+                    *sum += phi * p(x.v[at(b, seen, n)], age);
                 }
             }
             for n in 0..d {
