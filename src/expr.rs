@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(value("2meg + 1m"), 2e6 + 1e-3);
         assert_eq!(value("8fF"), 8e-15);
         assert_eq!(value("max(1, x, 2) - min(1, x)"), 2.0);
-        assert_eq!(value("1e-9*x"), 3e-9);
+        assert_eq!(value("1e-3*x"), 1e-3 * 3.0);
     }
 
     #[test]

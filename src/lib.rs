@@ -10,15 +10,30 @@
 //!
 //! A module imports only modules above it in this list; `tests/layering.rs` holds the order.
 
-pub mod dataset;
-pub mod emulate;
+// What everything is written in.
 pub mod error;
-pub mod expr;
-pub mod lut;
-pub mod measure;
-pub mod rng;
-pub mod simulate;
 pub mod units;
+pub mod expr;
+pub mod keys;
+pub mod rng;
+pub mod spline;
 pub mod waveform;
+// What is asked for: files to checked plans.
+pub mod project;
+pub mod tech;
+pub mod netlist;
+pub mod dataset;
+pub mod measure;
+pub mod spec;
+pub mod sweep;
+// What runs it.
+pub mod simulate;
+// What becomes of it.
+pub mod fit;
+pub mod lut;
+pub mod emulate;
+pub mod campaign;
+pub mod validate;
+pub mod cli;
 
 pub use error::{Error, Kind, Problem, Result};

@@ -1,0 +1,391 @@
+//! A bench as read from its file: parameters, elements, one analysis; and the circuits and commands made from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::alter::{AlterPlan, plan_line};
+use super::source::{Line, Origin, TechFiles, read_deck};
+use super::{braced, tokens};
+use crate::error::{Error, Kind, Problem, Result};
+use crate::expr::{Expr, ExprError};
+
+/// Which analysis a bench runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnalysisKind {
+    /// `.tran`; the axis is time [s].
+    Transient,
+    /// `.dc`; the axis is the swept source's value.
+    Dc,
+    /// `.ac`; the axis is frequency [Hz].
+    Ac,
+    /// `.op`; one value per signal.
+    OperatingPoint,
+}
+
+/// A bench's analysis line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Analysis {
+    /// Its kind.
+    pub kind: AnalysisKind,
+    /// The line without its dot, `{...}` unevaluated.
+    pub text: String,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// One `.param`.
+#[derive(Debug, Clone, PartialEq)]
+struct Parameter {
+    name: String,
+    text: String,
+    expr: Expr,
+    origin: Origin,
+}
+
+/// A bench with everything that it includes.
+#[derive(Debug, Clone)]
+pub struct Deck {
+    title: String,
+    /// Elements, models, subcircuits, options: all but `.param` at the top, `.save`, the analysis and `.end`.
+    lines: Vec<Line>,
+    parameters: Vec<Parameter>,
+    analysis: Analysis,
+}
+
+/// A circuit ready for the simulator, with the source of each of its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedCircuit {
+    /// Content hash over the lines; neither comments nor paths count.
+    pub key: String,
+    /// The deck, title first, `.end` last.
+    pub lines: Vec<String>,
+    /// For each line, where it came from; `None` for what was generated.
+    pub origins: Vec<Option<Origin>>,
+}
+
+impl Deck {
+    /// Reads the bench at `path`; `tech` takes the place of its own technology includes.
+    ///
+    /// # Errors
+    /// What [`read_deck`] refuses; [`Kind::NetlistSyntax`] for a `.param` that is no expression, no analysis or more than
+    /// one; [`Kind::UndefinedParameter`] for a name in `{...}` that nobody defines.
+    pub fn read(path: &Path, tech: &TechFiles) -> Result<Deck> {
+        let (title, source) = read_deck(path, tech)?;
+        Deck::from_lines(path, title, source)
+    }
+
+    fn from_lines(path: &Path, title: String, source: Vec<Line>) -> Result<Deck> {
+        let (mut lines, mut parameters, mut analyses) = (Vec::new(), Vec::new(), Vec::new());
+        let mut depth = 0usize;
+        for line in source {
+            let head = line.head();
+            let kind = match head.as_str() {
+                ".tran" => Some(AnalysisKind::Transient),
+                ".dc" => Some(AnalysisKind::Dc),
+                ".ac" => Some(AnalysisKind::Ac),
+                ".op" => Some(AnalysisKind::OperatingPoint),
+                _ => None,
+            };
+            match head.as_str() {
+                ".subckt" => depth += 1,
+                ".ends" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if let Some(kind) = kind {
+                let text = line.text.trim_start_matches('.').to_string();
+                analyses.push(Analysis { kind, text, origin: line.origin });
+            } else if head == ".param" && depth == 0 {
+                parameters.extend(read_parameters(&line)?);
+            } else if head != ".save" && head != ".probe" {
+                lines.push(line);
+            }
+        }
+        let analysis = match analyses.len() {
+            1 => analyses.remove(0),
+            n => {
+                let mut problem = Problem::new(Kind::NetlistSyntax, format!("{n} analyses in a bench"))
+                    .file(path)
+                    .accepted("exactly one of .tran, .dc, .ac, .op");
+                problem.line = analyses.get(1).map(|second| second.origin.line);
+                return Err(problem.into());
+            }
+        };
+        let deck = Deck { title, lines, parameters, analysis };
+        deck.check_names()?;
+        Ok(deck)
+    }
+
+    /// The bench's title line.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Its analysis.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    /// Names of its parameters, in the order of the file.
+    pub fn parameter_names(&self) -> Vec<&str> {
+        self.parameters.iter().map(|p| p.name.as_str()).collect()
+    }
+
+    /// Every logical line but parameters, analysis and `.save`.
+    pub(super) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The value of every parameter, with `overrides` in place of the file's own.
+    ///
+    /// # Errors
+    /// [`Kind::UndefinedParameter`], naming file and line.
+    pub fn values(&self, overrides: &BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>> {
+        let mut values: BTreeMap<String, f64> = BTreeMap::new();
+        for parameter in &self.parameters {
+            let value = match overrides.get(&parameter.name) {
+                Some(value) => *value,
+                None => parameter
+                    .expr
+                    .eval(&|name| values.get(name).copied())
+                    .map_err(|error| at(&parameter.origin, error, &format!(".param {}", parameter.name)))?,
+            };
+            values.insert(parameter.name.clone(), value);
+        }
+        Ok(values)
+    }
+
+    /// Parameters that depend on `name`, itself included.
+    fn dependents(&self, name: &str) -> BTreeSet<String> {
+        let mut found: BTreeSet<String> = [name.to_string()].into();
+        for parameter in &self.parameters {
+            if parameter.expr.names().iter().any(|n| found.contains(n)) {
+                found.insert(parameter.name.clone());
+            }
+        }
+        found
+    }
+
+    /// Can `name` change by `alter`, without loading the circuit again? True if every element that it reaches is a
+    /// source, resistor, capacitor or inductor at the top level, or the analysis line.
+    pub fn is_alterable(&self, name: &str) -> bool {
+        let names = self.dependents(name);
+        let mut depth = 0usize;
+        self.lines.iter().all(|line| {
+            match line.head().as_str() {
+                ".subckt" => depth += 1,
+                ".ends" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            !mentions(line, &names) || (depth == 0 && plan_line(&line.text) != AlterPlan::Reload)
+        })
+    }
+
+    /// The `alter` commands that bring a loaded circuit to `values` (every parameter's value, as [`Deck::values`] gives
+    /// them), for the varied `names` that are alterable.
+    ///
+    /// # Errors
+    /// [`Kind::NetlistSyntax`] if an element's line cannot be evaluated.
+    pub fn alters(&self, names: &[String], values: &BTreeMap<String, f64>) -> Result<Vec<String>> {
+        let reached: BTreeSet<String> = names.iter().flat_map(|name| self.dependents(name)).collect();
+        let mut commands = Vec::new();
+        for line in self.lines.iter().filter(|line| mentions(line, &reached)) {
+            let text = substitute(&line.text, values).map_err(|error| at(&line.origin, error, &line.text))?;
+            if let AlterPlan::Commands(more) = plan_line(&text) {
+                commands.extend(more);
+            }
+        }
+        Ok(commands)
+    }
+
+    /// The analysis as a command, for `values`.
+    ///
+    /// # Errors
+    /// [`Kind::NetlistSyntax`] if it cannot be evaluated.
+    pub fn analysis_command(&self, values: &BTreeMap<String, f64>) -> Result<String> {
+        substitute(&self.analysis.text, values).map_err(|error| at(&self.analysis.origin, error, &self.analysis.text))
+    }
+
+    /// The time at which a transient for `values` must have ended [s].
+    pub fn stop_time(&self, values: &BTreeMap<String, f64>) -> Result<Option<f64>> {
+        if self.analysis.kind != AnalysisKind::Transient {
+            return Ok(None);
+        }
+        let command = self.analysis_command(values)?;
+        Ok(tokens(&command).get(2).and_then(|word| crate::expr::spice_number(word)))
+    }
+
+    /// The circuit for the simulator: parameters at `values`, `.save` for `signals`, extra lines (`.ic`, word lines)
+    /// before the end.
+    pub fn circuit(&self, values: &BTreeMap<String, f64>, signals: &[String], extra: &[String]) -> LoadedCircuit {
+        let mut lines = vec![("gaincell".to_string(), None)];
+        lines.extend(self.parameters.iter().map(|p| {
+            let value = values.get(&p.name).map_or_else(|| p.text.clone(), |v| format!("{v:e}"));
+            (format!(".param {}={value}", p.name), Some(p.origin.clone()))
+        }));
+        lines.extend(self.lines.iter().map(|line| (line.text.clone(), Some(line.origin.clone()))));
+        lines.extend(extra.iter().map(|line| (line.clone(), None)));
+        if !signals.is_empty() {
+            lines.push((format!(".save {}", signals.join(" ")), None));
+        }
+        lines.push((".end".to_string(), None));
+        let (lines, origins): (Vec<_>, Vec<_>) = lines.into_iter().unzip();
+        let mut hasher = blake3::Hasher::new();
+        for line in &lines {
+            hasher.update(line.as_bytes());
+            hasher.update(b"\n");
+        }
+        LoadedCircuit { key: hasher.finalize().to_hex()[..32].to_string(), lines, origins }
+    }
+
+    /// Every name in `{...}` must be a parameter of its scope: an undefined one would poison the simulator.
+    fn check_names(&self) -> Result<()> {
+        let globals: BTreeSet<String> = self.parameters.iter().map(|p| p.name.clone()).collect();
+        let mut problems = Vec::new();
+        let mut known = BTreeSet::new();
+        for parameter in &self.parameters {
+            for name in parameter.expr.names().iter().filter(|name| !known.contains(*name)) {
+                problems.push(undefined(&parameter.origin, name, &globals));
+            }
+            known.insert(parameter.name.clone());
+        }
+        let mut scopes: Vec<BTreeSet<String>> = vec![globals];
+        for line in self
+            .lines
+            .iter()
+            .chain([&Line { text: format!(".{}", self.analysis.text), origin: self.analysis.origin.clone() }])
+        {
+            match line.head().as_str() {
+                ".subckt" | ".param" => {
+                    let assigned = tokens(&line.text)
+                        .iter()
+                        .filter_map(|t| Some(t.split_once('=')?.0.to_ascii_lowercase()))
+                        .collect::<Vec<_>>();
+                    if line.head() == ".subckt" {
+                        let outer = scopes.last().cloned().unwrap_or_default();
+                        scopes.push(outer);
+                    }
+                    if let Some(scope) = scopes.last_mut() {
+                        scope.extend(assigned);
+                    }
+                }
+                ".ends" if scopes.len() > 1 => {
+                    scopes.pop();
+                }
+                _ => {}
+            }
+            let Some(scope) = scopes.last() else { break };
+            // What our own parser cannot read (ternaries, .func) is left to ngspice's judgement.
+            let exprs = braced(&line.text).into_iter().filter_map(|text| Expr::parse(&text).ok());
+            for name in exprs.flat_map(|expr| expr.names()).filter(|name| !name.contains('(') && !scope.contains(name))
+            {
+                if !matches!(name.as_str(), "temper" | "time" | "pi" | "hertz") {
+                    problems.push(undefined(&line.origin, &name, scope));
+                }
+            }
+        }
+        Error::collect(problems).map_or(Ok(()), Err)
+    }
+}
+
+fn undefined(origin: &Origin, name: &str, scope: &BTreeSet<String>) -> Problem {
+    let known = scope.iter().cloned().collect::<Vec<_>>().join(", ");
+    Problem::new(Kind::UndefinedParameter, format!("parameter `{name}` is not defined"))
+        .file(&origin.file)
+        .line(origin.line)
+        .accepted(if known.is_empty() { "no parameter is defined here".to_string() } else { known })
+        .help(format!("add `.param {name}=...`, or correct the name"))
+}
+
+fn at(origin: &Origin, error: ExprError, what: &str) -> Error {
+    let kind = match error {
+        ExprError::Undefined(_) => Kind::UndefinedParameter,
+        ExprError::Syntax(_) => Kind::NetlistSyntax,
+    };
+    Problem::new(kind, format!("{error} in `{what}`")).file(&origin.file).line(origin.line).into()
+}
+
+fn read_parameters(line: &Line) -> Result<Vec<Parameter>> {
+    tokens(&line.text)[1..]
+        .iter()
+        .map(|token| {
+            let (name, text) = token
+                .split_once('=')
+                .ok_or_else(|| at(&line.origin, ExprError::Syntax("no `=`".into()), &line.text))?;
+            let bare = text.trim_matches(['{', '}', '\'']);
+            let expr = Expr::parse(bare).map_err(|error| at(&line.origin, error, &line.text))?;
+            Ok(Parameter { name: name.to_ascii_lowercase(), text: text.to_string(), expr, origin: line.origin.clone() })
+        })
+        .collect()
+}
+
+fn mentions(line: &Line, names: &BTreeSet<String>) -> bool {
+    braced(&line.text)
+        .iter()
+        .any(|text| Expr::parse(text).map_or(true, |expr| expr.names().iter().any(|name| names.contains(name))))
+}
+
+/// `text` with every `{...}` evaluated.
+fn substitute(text: &str, values: &BTreeMap<String, f64>) -> Result<String, ExprError> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('{') {
+        let length =
+            rest[start..].find('}').ok_or_else(|| ExprError::Syntax(format!("`{{` is not closed in `{text}`")))?;
+        let value = Expr::parse(&rest[start + 1..start + length])?.eval(&|name| values.get(name).copied())?;
+        out.push_str(&rest[..start]);
+        out.push_str(&format!("{value:e}"));
+        rest = &rest[start + length + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deck(text: &str) -> Result<Deck> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.cir");
+        std::fs::write(&path, text).unwrap();
+        Deck::read(&path, &TechFiles::default())
+    }
+
+    const BENCH: &str = "RC\n.param t_pulse=15n\n.param r=1k\n.param t_end={t_pulse+2n}\n.param w=1u\n\
+        vin a 0 pulse(0 0.9 1n 50p 50p {t_pulse-50p} 1)\nr1 a b {r}\nc1 b 0 1p\nx1 b load k={w}\n\
+        .subckt load p k=1\nr9 p 0 {k}\n.ends\n.tran 10p {t_end+1n} 0 0.5n\n.save v(b)\n.end\n";
+
+    #[test]
+    fn knows_what_alter_can_change() {
+        let deck = deck(BENCH).unwrap();
+        assert!(deck.is_alterable("t_pulse") && deck.is_alterable("r"));
+        assert!(!deck.is_alterable("w"), "a subcircuit's parameter needs a reload");
+        let values = deck.values(&[("t_pulse".to_string(), 1e-8), ("r".to_string(), 50.0)].into()).unwrap();
+        let commands = deck.alters(&["t_pulse".into(), "r".into()], &values).unwrap();
+        assert_eq!(commands, ["alter @vin[pulse] = [ 0 0.9 1e-9 5e-11 5e-11 9.95e-9 1 ]", "alter r1 = 5e1"]);
+        assert_eq!(deck.analysis_command(&values).unwrap(), "tran 10p 1.3e-8 0 0.5n");
+        assert_eq!(deck.stop_time(&values).unwrap(), Some(1.3e-8));
+    }
+
+    #[test]
+    fn the_key_depends_on_content_only() {
+        let a = deck(BENCH).unwrap();
+        let b = deck(&BENCH.replace("r1 a b {r}", "* a comment\nr1   a b {r} ; load")).unwrap();
+        let c = deck(&BENCH.replace("c1 b 0 1p", "c1 b 0 2p")).unwrap();
+        let key = |deck: &Deck| deck.circuit(&deck.values(&BTreeMap::new()).unwrap(), &["v(b)".into()], &[]).key;
+        assert_eq!(key(&a), key(&b));
+        assert_ne!(key(&a), key(&c));
+    }
+
+    #[test]
+    fn an_undefined_parameter_names_its_line() {
+        for text in
+            ["t\nr1 a 0 {nobody}\n.op\n", "t\n.param x={y}\n.op\n", "t\n.subckt s a k=1\nr1 a 0 {k*m0}\n.ends\n.op\n"]
+        {
+            let error = deck(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::UndefinedParameter, "{text}");
+            assert!(error.problems()[0].line.is_some());
+        }
+        assert_eq!(deck("t\nr1 a 0 1\n").unwrap_err().kind(), Kind::NetlistSyntax);
+    }
+}

@@ -1,0 +1,292 @@
+//! Reading SPICE files into logical lines: continuations joined, comments dropped, includes inlined, origins kept.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Problem, Result};
+
+/// Where a line of a deck came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+/// A logical line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Text without comments, white space folded.
+    pub text: String,
+    /// Where it began.
+    pub origin: Origin,
+}
+
+impl Line {
+    /// The line's first word in lower case: an element's name or a dot command.
+    pub fn head(&self) -> String {
+        self.text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase()
+    }
+}
+
+/// Which model files stand in for a bench's own `.include ../tech/<name>/...` lines.
+#[derive(Debug, Clone, Default)]
+pub struct TechFiles {
+    /// Files that are inlined at the first such line, in this order; none leaves the bench's own lines alone.
+    pub files: Vec<PathBuf>,
+}
+
+const DEPTH_LIMIT: usize = 16;
+
+/// Reads the bench at `path` with everything that it includes. The title is the first element.
+///
+/// # Errors
+/// [`Kind::MissingNetlist`] for a file that does not exist, naming the line that includes it; [`Kind::NetlistSyntax`] for
+/// a circle of includes; [`Kind::RefusedDeck`] for a `.control` block.
+pub fn read_deck(path: &Path, tech: &TechFiles) -> Result<(String, Vec<Line>)> {
+    let text = read_file(path, None)?;
+    let title = text.lines().next().unwrap_or_default().trim().to_string();
+    let mut reader = Reader { tech, tech_done: false, lines: Vec::new() };
+    reader.file(path, &text, 1, 0)?;
+    Ok((title, reader.lines))
+}
+
+fn read_file(path: &Path, from: Option<&Origin>) -> Result<String> {
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|source| {
+        let problem = Problem::new(Kind::MissingNetlist, format!("cannot read {}: {source}", path.display()));
+        match from {
+            Some(origin) => problem.file(&origin.file).line(origin.line).help("correct the path, or add the file"),
+            None => problem.file(path).accepted("a SPICE netlist").help("correct the path, or add the file"),
+        }
+        .into()
+    })
+}
+
+struct Reader<'a> {
+    tech: &'a TechFiles,
+    tech_done: bool,
+    lines: Vec<Line>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, path: &Path, text: &str, skip: usize, depth: usize) -> Result<()> {
+        for line in logical_lines(path, text, skip)? {
+            self.line(line, depth)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: Line, depth: usize) -> Result<()> {
+        match line.head().as_str() {
+            ".include" | ".inc" => {
+                let target = resolve(&line)?;
+                if !self.tech.files.is_empty() && is_tech_file(&target) {
+                    if !self.tech_done {
+                        self.tech_done = true;
+                        for file in &self.tech.files {
+                            self.include(file, &line.origin, depth)?;
+                        }
+                    }
+                    return Ok(());
+                }
+                self.include(&target, &line.origin, depth)
+            }
+            ".lib" => {
+                // `.lib file section` pulls one section in; inside the file, `.lib section` .. `.endl` bounds it.
+                let words = unquoted_words(&line.text);
+                let [_, _, section] = words.as_slice() else {
+                    return Err(Problem::new(Kind::NetlistSyntax, format!("`{}` names no section", line.text))
+                        .file(&line.origin.file)
+                        .line(line.origin.line)
+                        .accepted(".lib <file> <section>")
+                        .into());
+                };
+                let target = resolve(&line)?;
+                self.section(&target, section, &line.origin, depth)
+            }
+            ".control" | ".endc" => Err(Problem::new(Kind::RefusedDeck, "a deck with a .control block is not run")
+                .file(&line.origin.file)
+                .line(line.origin.line)
+                .accepted("elements, subcircuits, .param, .options and one analysis")
+                .help("move what the block does into the sweep's TOML: parameters and measurements")
+                .into()),
+            ".end" => Ok(()),
+            _ => {
+                self.lines.push(line);
+                Ok(())
+            }
+        }
+    }
+
+    fn include(&mut self, target: &Path, origin: &Origin, depth: usize) -> Result<()> {
+        if depth >= DEPTH_LIMIT {
+            return Err(Problem::new(Kind::NetlistSyntax, format!("includes are nested deeper than {DEPTH_LIMIT}"))
+                .file(&origin.file)
+                .line(origin.line)
+                .help("look for a file that includes itself")
+                .into());
+        }
+        let text = read_file(target, Some(origin))?;
+        self.file(target, &text, 0, depth + 1)
+    }
+
+    fn section(&mut self, target: &Path, section: &str, origin: &Origin, depth: usize) -> Result<()> {
+        let text = read_file(target, Some(origin))?;
+        let mut inside = false;
+        let mut found = false;
+        for line in logical_lines(target, &text, 0)? {
+            let words = unquoted_words(&line.text);
+            match line.head().as_str() {
+                ".lib" if words.len() == 2 => {
+                    inside = words[1].eq_ignore_ascii_case(section);
+                    found |= inside;
+                }
+                ".endl" => inside = false,
+                _ if inside => self.line(line, depth + 1)?,
+                _ => {}
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::MissingNetlist, format!("{} has no section `{section}`", target.display()))
+            .file(&origin.file)
+            .line(origin.line)
+            .into())
+    }
+}
+
+/// Joins `+` lines, drops comments and folds white space; `skip` physical lines (a bench's title) are left out.
+fn logical_lines(path: &Path, text: &str, skip: usize) -> Result<Vec<Line>> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (number, raw) in text.lines().enumerate().skip(skip) {
+        let bare = strip_comment(raw);
+        let folded = bare.split_whitespace().collect::<Vec<_>>().join(" ");
+        if folded.is_empty() {
+            continue;
+        }
+        if let Some(more) = folded.strip_prefix('+') {
+            let Some(last) = lines.last_mut() else {
+                return Err(Problem::new(Kind::NetlistSyntax, "a `+` line continues nothing")
+                    .file(path)
+                    .line(number + 1)
+                    .into());
+            };
+            last.text.push(' ');
+            last.text.push_str(more.trim());
+        } else {
+            lines.push(Line { text: folded, origin: Origin { file: path.to_path_buf(), line: number + 1 } });
+        }
+    }
+    Ok(lines)
+}
+
+/// A physical line without its comment: `*` in the first column, `;` anywhere, `$ ` after white space.
+fn strip_comment(raw: &str) -> &str {
+    let trimmed = raw.trim();
+    if trimmed.starts_with('*') || trimmed.starts_with('#') {
+        return "";
+    }
+    let end = trimmed.find(';').unwrap_or(trimmed.len());
+    let end = trimmed[..end].find(" $ ").unwrap_or(end);
+    &trimmed[..end]
+}
+
+fn unquoted_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let quote = rest.chars().next().filter(|c| *c == '\'' || *c == '"');
+        let (word, tail) = match quote {
+            Some(q) => rest[1..].split_once(q).unwrap_or((&rest[1..], "")),
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word.to_string());
+        rest = tail.trim_start();
+    }
+    words
+}
+
+/// The path in an `.include` or `.lib` line, relative to the file that holds the line.
+fn resolve(line: &Line) -> Result<PathBuf> {
+    let words = unquoted_words(&line.text);
+    let Some(name) = words.get(1) else {
+        return Err(Problem::new(Kind::NetlistSyntax, format!("`{}` names no file", line.text))
+            .file(&line.origin.file)
+            .line(line.origin.line)
+            .into());
+    };
+    let base = line.origin.file.parent().unwrap_or(Path::new("."));
+    Ok(base.join(name))
+}
+
+/// Does the path lie in a folder `tech/<name>/`?
+fn is_tech_file(path: &Path) -> bool {
+    path.parent().and_then(Path::parent).and_then(Path::file_name).is_some_and(|name| name == "tech")
+}
+
+/// Maps a problem that names a deck line (from 1, no file) to the source line that it came from.
+pub fn locate(error: Error, origins: &[Option<Origin>]) -> Error {
+    let problems = error
+        .problems()
+        .iter()
+        .cloned()
+        .map(|mut problem| {
+            if let (None, Some(line)) = (&problem.file, problem.line) {
+                if let Some(Some(origin)) = origins.get(line.wrapping_sub(1)) {
+                    problem.file = Some(origin.file.clone());
+                    problem.line = Some(origin.line);
+                }
+            }
+            problem
+        })
+        .collect();
+    Error::collect(problems).unwrap_or(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn inlines_joins_and_remembers_origins() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("sub a.inc"), "* comment\nr2 b 0 2k ; load\n").unwrap();
+        fs::write(dir.path().join("x.cir"), "Title\nr1 a\n+ b 1k $ one\n.include 'sub a.inc'\n.end\n").unwrap();
+        let (title, lines) = read_deck(&dir.path().join("x.cir"), &TechFiles::default()).unwrap();
+        assert_eq!(title, "Title");
+        let texts: Vec<_> = lines.iter().map(|l| (l.text.as_str(), l.origin.line)).collect();
+        assert_eq!(texts, [("r1 a b 1k", 2), ("r2 b 0 2k", 2)]);
+    }
+
+    #[test]
+    fn a_library_gives_one_section_and_a_technology_takes_the_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("tech/a")).unwrap();
+        fs::write(dir.path().join("my.lib"), ".lib tt\n.model n nmos\n.endl\n.lib ff\n.model f nmos\n.endl tt\n")
+            .unwrap();
+        fs::write(dir.path().join("tech/a/models.lib"), ".model old nmos\n").unwrap();
+        fs::write(dir.path().join("new.lib"), ".lib 'my.lib' tt\n").unwrap();
+        fs::write(dir.path().join("x.cir"), "t\n.include tech/a/models.lib\nr1 a b 1k\n").unwrap();
+        let tech = TechFiles { files: vec![dir.path().join("new.lib")] };
+        let (_, lines) = read_deck(&dir.path().join("x.cir"), &tech).unwrap();
+        assert_eq!(lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), [".model n nmos", "r1 a b 1k"]);
+    }
+
+    #[test]
+    fn missing_includes_and_control_blocks_name_their_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = dir.path().join("x.cir");
+        for (text, kind) in [
+            ("t\nr1 a 0 1\n.include nobody.inc\n", Kind::MissingNetlist),
+            ("t\nr1 a 0 1\n.control\nshell ls\n.endc\n", Kind::RefusedDeck),
+            ("t\nr1 a 0 1\n.include x.cir\n", Kind::NetlistSyntax),
+        ] {
+            fs::write(&bench, text).unwrap();
+            let error = read_deck(&bench, &TechFiles::default()).unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert_eq!(error.problems()[0].line, Some(3));
+        }
+    }
+}

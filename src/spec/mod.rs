@@ -1,0 +1,329 @@
+//! Sweep files: TOML to a checked specification. Only what is checked here runs.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `schema` | 1 |
+//! | `name`, `title` | the sweep's name (its folder below `results/`) and a sentence for plots |
+//! | `tech`, `cell` | technology; the cell that the rows are about |
+//! | `bench` | a netlist, relative to `netlists/benches/` or to this file |
+//! | `[parameters.<p>]` | `unit` and `values`, or `from`, `to`, `steps`, `scale` (`linear`, `log`); `<p>` is a `.param` of the bench, or `temp` |
+//! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
+//! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
+//! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
+//! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
+
+mod measures;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Kind, Problem, Result};
+use crate::keys::{Document, Keys};
+use crate::units::Unit;
+
+pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec};
+
+/// One swept parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterSpec {
+    /// The bench's `.param`, or `temp`.
+    pub name: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// Its values, in the order of the file, in the base unit.
+    pub values: Vec<f64>,
+    /// Whether held-out points lie evenly in the logarithm.
+    pub logarithmic: bool,
+}
+
+impl ParameterSpec {
+    /// The column that holds its values.
+    pub fn column(&self) -> String {
+        self.unit.column(&self.name)
+    }
+}
+
+/// Random points that fits do not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldOut {
+    /// How many.
+    pub points: u64,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// Monte Carlo over device mismatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// How many samples; each runs at every combination of the parameters.
+    pub samples: u64,
+    /// Seed.
+    pub seed: u64,
+    /// Instances below which every transistor is drawn.
+    pub instances: Vec<String>,
+}
+
+/// Limits of one point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Most time points before the row is typed `timeout`.
+    pub time_points: u64,
+    /// Wall time after which a worker counts as hung [s].
+    pub wall_s: f64,
+}
+
+/// A checked sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepSpec {
+    /// Name, also of the folder below `results/`.
+    pub name: String,
+    /// One sentence, for plots.
+    pub title: String,
+    /// Technology named in the file.
+    pub tech: String,
+    /// Cell that the rows are about.
+    pub cell: String,
+    /// The bench's path.
+    pub bench: PathBuf,
+    /// Swept parameters, in the order of the file's names.
+    pub parameters: Vec<ParameterSpec>,
+    /// Held-out points, if any.
+    pub held_out: Option<HeldOut>,
+    /// Mismatch, if any.
+    pub mismatch: Option<Mismatch>,
+    /// Measurements in order.
+    pub measures: Vec<MeasureSpec>,
+    /// Limits per point.
+    pub limits: Limits,
+    /// The file.
+    pub file: PathBuf,
+    /// Hash of its bytes.
+    pub hash: String,
+}
+
+impl SweepSpec {
+    /// Reads and checks a sweep file; benches are looked for beside it and in `benches`.
+    ///
+    /// # Errors
+    /// Every mistake of the file at once.
+    pub fn read(path: &Path, benches: &Path) -> Result<SweepSpec> {
+        let document = Document::read(path, Kind::MissingNetlist)?;
+        let table = document.parse()?;
+        let keys = document.root(&table);
+        let name = keys.require_string("name", "the sweep's name, as in \"nonlinearity\"");
+        if !name.is_empty() && !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+            let problem = Problem::new(Kind::SpecKey, format!("\"{name}\" cannot name a folder"));
+            keys.problem(problem.accepted("letters, digits, `_` and `-`"), "name");
+        }
+        let title = keys.string("title").unwrap_or_else(|| name.clone());
+        let tech = keys.require_string("tech", "a technology's name, as in \"generic28\"");
+        let cell = keys.string("cell").unwrap_or_default();
+        let bench = read_bench(&keys, path, benches);
+        let parameters: Vec<_> =
+            keys.named_tables("parameters").iter().map(|(name, table)| read_parameter(name, table)).collect();
+        let held_out = keys.table("held_out").map(|table| {
+            let points = table.count("points");
+            let seed = table.count("seed");
+            required(&table, &[("points", points.is_some()), ("seed", seed.is_some())]);
+            table.finish();
+            HeldOut { points: points.unwrap_or(0), seed: seed.unwrap_or(0) }
+        });
+        let mismatch = keys.table("mismatch").map(|table| read_mismatch(&table));
+        let measures = measures::read(&keys);
+        let limits = match keys.table("limits") {
+            Some(table) => {
+                let limits = Limits {
+                    time_points: table.count("time_points").unwrap_or(DEFAULT_LIMITS.time_points),
+                    wall_s: table.quantity("wall", Unit::Second).unwrap_or(DEFAULT_LIMITS.wall_s),
+                };
+                table.finish();
+                limits
+            }
+            None => DEFAULT_LIMITS,
+        };
+        keys.finish();
+        document.check()?;
+        let hash = blake3::hash(document.text().as_bytes()).to_hex()[..32].to_string();
+        Ok(SweepSpec {
+            name,
+            title,
+            tech,
+            cell,
+            bench,
+            parameters,
+            held_out,
+            mismatch,
+            measures,
+            limits,
+            file: path.to_path_buf(),
+            hash,
+        })
+    }
+}
+
+const DEFAULT_LIMITS: Limits = Limits { time_points: 100_000, wall_s: 60.0 };
+
+fn required(keys: &Keys<'_>, present: &[(&str, bool)]) {
+    for (key, there) in present {
+        if !there && !keys.has(key) {
+            keys.missing(key, "a whole number from 0 up");
+        }
+    }
+}
+
+fn read_bench(keys: &Keys<'_>, file: &Path, benches: &Path) -> PathBuf {
+    let bench = keys.require_string("bench", "a netlist, as in \"read.cir\"");
+    let beside = file.parent().unwrap_or(Path::new(".")).join(&bench);
+    let common = benches.join(&bench);
+    if bench.is_empty() || beside.is_file() {
+        return beside;
+    }
+    if !common.is_file() {
+        let problem = Problem::new(Kind::MissingNetlist, format!("netlist \"{bench}\" does not exist"));
+        let known = crate::project::stems(benches, "cir").join(".cir, ");
+        keys.problem(problem.accepted(format!("a path relative to this file, or one of: {known}.cir")), "bench");
+    }
+    common
+}
+
+fn read_parameter(name: &str, keys: &Keys<'_>) -> ParameterSpec {
+    let unit = read_unit(keys).unwrap_or(Unit::One);
+    let logarithmic = keys.choice("scale", &[("linear", false), ("log", true)]).unwrap_or(false);
+    let values = if keys.has("values") {
+        let values = keys.quantities("values", unit);
+        if values.as_ref().is_some_and(Vec::is_empty) {
+            let problem = Problem::new(Kind::SpecKey, "there is no value to sweep");
+            keys.problem(problem.accepted("at least one value"), "values");
+        }
+        values.unwrap_or_default()
+    } else {
+        read_range(keys, unit, logarithmic)
+    };
+    keys.finish();
+    ParameterSpec { name: name.to_ascii_lowercase(), unit, values, logarithmic }
+}
+
+/// `from`, `to`, `steps`, both ends included.
+fn read_range(keys: &Keys<'_>, unit: Unit, logarithmic: bool) -> Vec<f64> {
+    let from = keys.require_quantity("from", unit);
+    let to = keys.require_quantity("to", unit);
+    let Some(steps) = keys.count("steps") else {
+        if !keys.has("steps") {
+            keys.missing("steps", "how many values from `from` to `to`, both included");
+        }
+        return Vec::new();
+    };
+    if steps < 2 {
+        keys.problem(
+            Problem::new(Kind::SpecKey, "a range needs two values or more").accepted("steps = 2 or more"),
+            "steps",
+        );
+        return Vec::new();
+    }
+    if logarithmic && !(from > 0.0 && to > 0.0) {
+        let problem = Problem::new(Kind::SpecUnit, "a logarithmic range begins and ends above zero");
+        keys.problem(problem.accepted("positive `from` and `to`, or scale = \"linear\""), "scale");
+        return Vec::new();
+    }
+    range(from, to, steps, logarithmic)
+}
+
+/// `steps` values from `from` to `to`, both included, evenly in value or in logarithm.
+pub fn range(from: f64, to: f64, steps: u64, logarithmic: bool) -> Vec<f64> {
+    (0..steps)
+        .map(|k| {
+            let x = k as f64 / (steps - 1) as f64;
+            match k {
+                0 => from,
+                _ if k == steps - 1 => to,
+                _ if logarithmic => from * (to / from).powf(x),
+                _ => from + (to - from) * x,
+            }
+        })
+        .collect()
+}
+
+/// The `unit` key of a parameter or a measurement.
+fn read_unit(keys: &Keys<'_>) -> Option<Unit> {
+    let Some(name) = keys.string("unit") else {
+        if !keys.has("unit") {
+            let problem = Problem::new(Kind::SpecUnit, "the unit is missing");
+            keys.problem(problem.accepted(Unit::accepted_names()).help("add unit = \"V\" or what fits"), "unit");
+        }
+        return None;
+    };
+    let unit = Unit::from_name(&name);
+    if unit.is_none() {
+        let problem = Problem::new(Kind::SpecUnit, format!("\"{name}\" is not a unit"));
+        keys.problem(problem.accepted(Unit::accepted_names()), "unit");
+    }
+    unit
+}
+
+fn read_mismatch(keys: &Keys<'_>) -> Mismatch {
+    let samples = keys.count("samples");
+    let seed = keys.count("seed");
+    required(keys, &[("samples", samples.is_some()), ("seed", seed.is_some())]);
+    if !keys.has("instances") {
+        keys.missing("instances", "a list of the bench's instances, as in [\"xcell\"]");
+    }
+    let instances = keys.strings("instances").unwrap_or_default();
+    keys.finish();
+    Mismatch { samples: samples.unwrap_or(0), seed: seed.unwrap_or(0), instances }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn read(text: &str) -> Result<SweepSpec> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("rc.cir"), "t\n").unwrap();
+        let path = dir.path().join("a.toml");
+        std::fs::write(&path, text).unwrap();
+        SweepSpec::read(&path, dir.path())
+    }
+
+    const GOOD: &str = "schema = 1\nname = \"rc\"\ntech = \"generic28\"\nbench = \"rc.cir\"\n\
+        [parameters.t_pulse]\nunit = \"s\"\nfrom = \"1 ns\"\nto = \"100 ns\"\nsteps = 3\nscale = \"log\"\n\
+        [[measure]]\nname = \"v_end\"\nunit = \"V\"\nat = \"v(b)\"\ntime = \"{t_pulse + 1n}\"\n";
+
+    fn kinds(error: &Error) -> Vec<(Kind, &str)> {
+        error.problems().iter().map(|p| (p.kind, p.key.as_deref().unwrap_or(""))).collect()
+    }
+
+    #[test]
+    fn reads_a_sweep() {
+        let spec = read(GOOD).unwrap();
+        assert_eq!(spec.parameters[0].column(), "t_pulse_s");
+        assert_eq!(spec.parameters[0].values[0], 1e-9);
+        assert!((spec.parameters[0].values[1] / 1e-8 - 1.0).abs() < 1e-12);
+        assert_eq!(spec.measures[0].column, "v_end_v");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let bad = GOOD
+            .replace("1 ns", "1")
+            .replace("rc.cir", "nobody.cir")
+            .replace("steps", "stpes")
+            .replace("\"V\"", "\"Volt\"");
+        let error = read(&bad).unwrap_err();
+        assert_eq!(
+            kinds(&error),
+            [
+                (Kind::MissingNetlist, "bench"),
+                (Kind::SpecKey, "parameters.t_pulse.steps"),
+                (Kind::SpecUnit, "parameters.t_pulse.from"),
+                (Kind::SpecKey, "parameters.t_pulse.stpes"),
+                (Kind::SpecUnit, "measure[0].unit"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_unit_that_is_missing_has_its_own_kind() {
+        let error = read(&GOOD.replace("unit = \"s\"\n", "")).unwrap_err();
+        assert_eq!(kinds(&error)[0], (Kind::SpecUnit, "parameters.t_pulse.unit"));
+    }
+}

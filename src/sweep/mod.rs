@@ -1,0 +1,7 @@
+//! A specification and its bench become ordered points, each with its identity.
+
+mod plan;
+mod points;
+
+pub use plan::{Group, Plan, PlannedPoint, RowTemplate};
+pub use points::{DESIGN, HELD_OUT, SET_LABEL};
