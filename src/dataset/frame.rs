@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::count;
 use super::parquet::{POINTS, RUNTIME, decode_points, decode_runtime};
 use super::run::{JOURNAL, MANIFEST};
-use super::{FileSeal, Journal, Manifest, Outcome, Row, Runtime, Status};
+use super::{FileSeal, Journal, Manifest, Outcome, Record, Row, Runtime, Status};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// A run's rows, sorted by index, and what made them.
@@ -252,7 +252,7 @@ fn table(dir: &Path, manifest: &Manifest, name: &str) -> Result<Option<(PathBuf,
 }
 
 /// The journal's records by index. A point may have been tried again: its last record counts.
-fn journal(dir: &Path, manifest: &Manifest) -> Result<BTreeMap<u64, (Row, Runtime)>> {
+fn journal(dir: &Path, manifest: &Manifest) -> Result<BTreeMap<u64, Record>> {
     let records = Journal::read(&dir.join(JOURNAL), &manifest.identity())?;
     Ok(records.into_iter().map(|record| (record.0.index, record)).collect())
 }

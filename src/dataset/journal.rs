@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::record::{self, Header};
-use super::{Row, Runtime};
+use super::{Record, Row, Runtime};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// The journal of a run, open for appending.
@@ -36,7 +36,7 @@ impl Journal {
     /// # Errors
     /// [`Kind::DataDamaged`] if it is of another identity or schema version, or damaged before its tail;
     /// [`Kind::Io`] if it cannot be read or written.
-    pub fn open(path: &Path, identity: &str) -> Result<(Journal, Vec<(Row, Runtime)>)> {
+    pub fn open(path: &Path, identity: &str) -> Result<(Journal, Vec<Record>)> {
         let header = record::header(identity);
         let loaded = load(path, identity)?;
         let file = OpenOptions::new()
@@ -67,7 +67,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn read(path: &Path, identity: &str) -> Result<Vec<(Row, Runtime)>> {
+    pub fn read(path: &Path, identity: &str) -> Result<Vec<Record>> {
         Ok(load(path, identity)?.map(|loaded| loaded.records).unwrap_or_default())
     }
 

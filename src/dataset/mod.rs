@@ -34,6 +34,9 @@ pub use row::{Outcome, PointId, Row, Runtime, Value};
 pub use run::Run;
 pub use store::Store;
 
+/// What journals and the store hold of a point: its row, and how it was made.
+pub type Record = (Row, Runtime);
+
 /// What is done with polars cannot be done without it.
 #[cfg(not(feature = "dataset"))]
 fn feature_missing(doing: &str) -> crate::Error {

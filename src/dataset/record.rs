@@ -8,7 +8,7 @@
 //! Numbers are little-endian. The marker lets a reader find the next good record behind a bad one, and so tell a torn
 //! tail (nothing good follows: the process or the machine died while writing) from damage in the middle.
 
-use super::{Row, Runtime};
+use super::{Record, Row, Runtime};
 
 /// Version of the layout above and of the types inside it.
 pub(super) const SCHEMA: u32 = 1;
@@ -85,7 +85,7 @@ pub(super) fn encode(row: &Row, runtime: &Runtime) -> Result<Vec<u8>, postcard::
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// Good records, in file order.
-    pub records: Vec<(Row, Runtime)>,
+    pub records: Vec<Record>,
     /// Where the good bytes end; whatever follows is a torn tail.
     pub end: usize,
     /// Where bad bytes begin that good records follow: damage in the middle.
@@ -116,7 +116,7 @@ pub(super) fn scan(bytes: &[u8], start: usize) -> Scan {
 }
 
 /// The record at `at`, and where it ends; `None` if there is no good one.
-fn decode(bytes: &[u8], at: usize) -> Option<((Row, Runtime), usize)> {
+fn decode(bytes: &[u8], at: usize) -> Option<(Record, usize)> {
     if bytes.get(at..at + 4)? != MARKER {
         return None;
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::manifest::write_atomically;
 use super::parquet::{POINTS, RUNTIME, encode_points, encode_runtime};
-use super::{FileSeal, Journal, Lock, Manifest, Row, Runtime, Status, Value};
+use super::{FileSeal, Journal, Lock, Manifest, Record, Row, Runtime, Status, Value};
 use crate::error::{Error, Kind, Problem, Result};
 
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -21,7 +21,7 @@ pub struct Run {
     dir: PathBuf,
     manifest: Manifest,
     journal: Journal,
-    rows: BTreeMap<u64, (Row, Runtime)>,
+    rows: BTreeMap<u64, Record>,
     opened: Instant,
     _lock: Lock,
 }
@@ -151,7 +151,7 @@ impl Run {
 }
 
 /// The run of that identity in `dir`, or a new one; its manifest on disk says `running`.
-fn resume(dir: &Path, fresh: &Manifest) -> Result<(Manifest, Journal, Vec<(Row, Runtime)>)> {
+fn resume(dir: &Path, fresh: &Manifest) -> Result<(Manifest, Journal, Vec<Record>)> {
     let path = dir.join(MANIFEST);
     let mut manifest = fresh.clone();
     if path.exists() {

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::record::{self, Header};
-use super::{Outcome, PointId, Row, Runtime};
+use super::{Outcome, PointId, Record, Row, Runtime};
 use crate::error::{Error, Kind, Result};
 
 /// The stored rows of one deck.
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 pub struct Store {
     folder: PathBuf,
     deck_hash: String,
-    rows: BTreeMap<PointId, (Row, Runtime)>,
+    rows: BTreeMap<PointId, Record>,
     segment: Option<Segment>,
     passed_over: usize,
 }
@@ -75,7 +75,7 @@ impl Store {
         index: u64,
         values: &BTreeMap<String, f64>,
         labels: &BTreeMap<String, String>,
-    ) -> Option<(Row, Runtime)> {
+    ) -> Option<Record> {
         let (stored, runtime) = self.rows.get(id)?;
         let row = Row { index, values: values.clone(), labels: labels.clone(), ..stored.clone() };
         Some((row, Runtime { wall_s: 0.0, cached: true, ..runtime.clone() }))
