@@ -18,7 +18,8 @@ use crate::fit::retention::{
 };
 use crate::fit::variability::{Quantity, Samples, VariabilityFit, fit_variability};
 use crate::fit::write::{WriteFit, WritePoint, fit_write};
-use crate::fit::{ModelFit, Split};
+use crate::fit::ModelFit;
+use crate::fit::split;
 use crate::project::Project;
 use crate::sweep::{DESIGN, HELD_OUT, SET_LABEL};
 use crate::tech::Technology;
@@ -348,7 +349,7 @@ fn samples(
     }
     let count = rows.len();
     let held_out = (count as f64 * HELD_OUT_SHARE).round() as usize;
-    let (train, test) = Split::by(count, |k| k >= count - held_out).apply(&rows);
+    let (train, test) = split::by(count, |k| k >= count - held_out).apply(&rows);
     let gather = |rows: Vec<(Vec<f64>, Vec<f64>)>| {
         let (values, draws) = rows.into_iter().unzip();
         Samples { values, draws }
