@@ -60,7 +60,7 @@ pub fn build_table(
         v_driven_v: [0.0, tech.vdd_v],
         v_store_v: [v_store[0].max(span(&driven, 0)[0]), v_store[1].min(span(&driven, 0)[1])],
         v_wbl_v: [0.0, tech.vdd_v],
-        t_pulse_s: [0.0, T_MAX_S * 1.01],
+        t_pulse_s: [0.0, span(&cell, 1)[1].min(span(&driven, 1)[1])],
         v_bl_v: span(&cell, 2),
         age_s: [0.0, 0.8e-3],
         charge_unsigned_c: span(&models_width(&models.readout), 0),
@@ -88,7 +88,7 @@ pub fn build_table(
         write: Write { stored_v: write_curve(models, tech)? },
         retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: IDLE_V_WBL_V },
         cell: Cell::from_charge(cell, column_k.v_pre_v, T_LINEAR_S, DV_BL_V)?,
-        cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, 0.09)?),
+        cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, DV_BL_V)?),
         column_k: column(&column_k),
         column_v: column(&column_v),
         readout_unsigned: readout(&models.readout),
@@ -112,7 +112,7 @@ fn charge_grid(dataset: &Dataset, width_column: Option<&str>) -> Result<Grid> {
     let bit_lines = view.unique("v_bl_v");
     let swept = view.unique("t_pulse_s");
     let mut widths = vec![0.0];
-    widths.extend(swept.iter().map(|t| t.min(T_MAX_S)));
+    widths.extend(&swept);
     let mut values = vec![0.0; levels.len() * widths.len() * bit_lines.len()];
     for (i_v, v_store_v) in levels.iter().enumerate() {
         for (i_b, v_bl_v) in bit_lines.iter().enumerate() {
@@ -166,9 +166,10 @@ fn column(bench: &ColumnBench) -> Column {
         offset: Offset {
             constant_c: 0.0,
             per_width_a: 0.0,
-            procedure: "cancelled in the circuit: the precharge is trimmed until the line through the widths of 1 to 14 ns \
+            procedure:
+                "cancelled in the circuit: the precharge is trimmed until the line through the widths of 1 to 14 ns \
                         passes through zero charge; what is left is in the readout curve, measured at that precharge"
-                .to_string(),
+                    .to_string(),
         },
     }
 }
@@ -234,10 +235,8 @@ fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
     let sigma_gain = readout.sigma(0) / readout.mean[0];
     let sigma_offset_c = readout.sigma(1);
     // Both converters share the comparator: an offset voltage on the same bit-line capacitance is the same charge.
-    let axes = vec![
-        Axis::new("draw", "1", (0..n).map(|k| k as f64).collect()),
-        Axis::new("v_store_v", "V", levels.clone()),
-    ];
+    let axes =
+        vec![Axis::new("draw", "1", (0..n).map(|k| k as f64).collect()), Axis::new("v_store_v", "V", levels.clone())];
     let values = (0..n).flat_map(|d| (0..levels.len()).map(move |q| (d, q))).map(|(d, q)| sensitivity.matrix[q][d]);
     Ok(Variability {
         units: names.iter().map(|name| if is_gain(name) { "1".to_string() } else { "V".to_string() }).collect(),
