@@ -27,4 +27,7 @@ pub mod waveform;
 
 pub mod validate;
 
+#[cfg(feature = "plot")]
+pub mod plot;
+
 pub use error::{Error, Kind, Problem, Result};
