@@ -7,6 +7,7 @@ use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, IntoTextStyle, RGBColor, ShapeStyle};
 
+use super::compact::compact;
 use super::scene::{Anchor, Item, Px, Scene, Text};
 use super::style::{BITMAP_SIZE_PER_EM, FAMILY, SVG_SIZE_PER_EM, fonts};
 use crate::error::{Error, Kind, Result};
@@ -77,8 +78,8 @@ pub fn svg(scene: &Scene) -> Result<String> {
     backend.present().map_err(|error| refused(&error))?;
     drop(backend);
     // The backend's own first line states the scaled size; what it writes for every shape repeats defaults.
-    let body =
-        text.split_once('\n').map_or("", |(_, body)| body).replace(" opacity=\"1\"", "").replace(" \"/>", "\"/>");
+    let body = text.split_once('\n').map_or("", |(_, body)| body).replace(" opacity=\"1\"", "");
+    let body = compact(&body);
     let mut title = String::new();
     for c in scene.description.chars() {
         match c {

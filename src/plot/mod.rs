@@ -18,6 +18,7 @@
 
 pub mod axis;
 pub mod canvas;
+mod compact;
 pub mod figure;
 mod histogram;
 pub mod iv;

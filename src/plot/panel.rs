@@ -62,6 +62,8 @@ const SAMPLE_PX: f64 = 32.0;
 const ENTRY_GAP_PX: f64 = 18.0;
 const ROW_PX: f64 = 20.0;
 const TICK_GAP_PX: f64 = 7.0;
+/// Wider below, so that labels of both axes are apart where they meet.
+const X_TICK_GAP_PX: f64 = 9.0;
 
 impl Panel {
     /// Empty axes; `title` may be empty.
@@ -205,7 +207,7 @@ impl Panel {
         let below = if self.shares_x {
             8.0
         } else {
-            TICK_GAP_PX + TICK_PX + if self.x.title().is_empty() { 4.0 } else { LABEL_PX + 12.0 }
+            X_TICK_GAP_PX + TICK_PX + if self.x.title().is_empty() { 4.0 } else { LABEL_PX + 12.0 }
         };
         (above, below)
     }
@@ -289,7 +291,7 @@ impl Panel {
             let length = if tick.label.is_empty() { 3.0 } else { 5.0 };
             scene.line(&[(x, area.bottom), (x, area.bottom - length)], tick_mark);
             if !self.shares_x && !tick.label.is_empty() {
-                scene.text((x, area.bottom + TICK_GAP_PX + 0.75 * TICK_PX), &tick.label, TICK_PX, Anchor::Middle);
+                scene.text((x, area.bottom + X_TICK_GAP_PX + 0.75 * TICK_PX), &tick.label, TICK_PX, Anchor::Middle);
             }
         }
         for tick in y_ticks {
@@ -302,7 +304,7 @@ impl Panel {
         }
         let middle_x = 0.5 * (area.left + area.right);
         if !self.shares_x && !self.x.title().is_empty() {
-            let y = area.bottom + TICK_GAP_PX + TICK_PX + LABEL_PX + 4.0;
+            let y = area.bottom + X_TICK_GAP_PX + TICK_PX + LABEL_PX + 4.0;
             scene.text((middle_x, y), &self.x.title(), LABEL_PX, Anchor::Middle);
         }
         if !self.y.title().is_empty() {
