@@ -29,5 +29,6 @@ pub mod validate;
 
 #[cfg(feature = "plot")]
 pub mod plot;
+pub mod report;
 
 pub use error::{Error, Kind, Problem, Result};

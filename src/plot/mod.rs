@@ -28,7 +28,7 @@ pub mod panel;
 pub mod readout;
 pub mod retention;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod scene;
 pub mod style;
 pub mod validation;

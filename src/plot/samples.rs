@@ -210,7 +210,7 @@ fn validation() -> ValidationData {
 }
 
 /// Every figure by name.
-fn all() -> Vec<(&'static str, Figure)> {
+pub(crate) fn all() -> Vec<(&'static str, Figure)> {
     vec![
         ("iv", iv::figure(&iv())),
         ("write", write::figure(&write())),
