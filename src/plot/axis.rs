@@ -168,7 +168,7 @@ impl Axis {
     fn linear_ticks(&self, room: usize) -> Vec<Tick> {
         let (low, high) = (self.low * self.factor, self.high * self.factor);
         let rough = (high - low) / room.max(2) as f64;
-        if !(rough > 0.0) {
+        if rough.is_nan() || rough <= 0.0 {
             return Vec::new();
         }
         let power = rough.log10().floor() as i32;

@@ -59,7 +59,7 @@ impl ValidationData {
 /// Builds the figure.
 pub fn figure(data: &ValidationData) -> Figure {
     let conditions = data.conditions.line(&data.setup);
-    let (phi, output): (fn(&AgeClass) -> &Pairs, fn(&AgeClass) -> &Pairs) = (|class| &class.phi, |class| &class.output);
+    let (phi, output): (Choose, Choose) = (|class| &class.phi, |class| &class.output);
     Figure::new("validation", "Validation: emulator against SPICE", conditions, (1200, 1320))
         .row(1.5, vec![scatter(data, "φ, first product", phi, 0.0), scatter(data, "Signed output", output, -1.0)])
         .row(0.9, vec![against(data, "φ", phi, 0.0), against(data, "signed output", output, -1.0)])
@@ -74,6 +74,9 @@ pub fn draw(data: &ValidationData, target: &Target) -> Result<()> {
     figure(data).save(target)
 }
 
+/// Which of a class's pairs a panel shows.
+type Choose = fn(&AgeClass) -> &Pairs;
+
 const LOOKS: [(Shape, plotters::style::RGBColor, Dash); 3] = [
     (Shape::Circle, BLUE, Dash::Solid),
     (Shape::Square, GREEN, Dash::DashDot),
@@ -84,7 +87,7 @@ fn both(pairs: &Pairs) -> impl Iterator<Item = (f64, f64)> + '_ {
     pairs.spice.iter().copied().zip(pairs.emulated.iter().copied())
 }
 
-fn scatter(data: &ValidationData, title: &str, pairs: fn(&AgeClass) -> &Pairs, low: f64) -> Panel {
+fn scatter(data: &ValidationData, title: &str, pairs: Choose, low: f64) -> Panel {
     let axis = |who: &str| Axis::between(&format!("{who} (fraction of full scale)"), "", low - 0.04, 1.04);
     let mut panel = Panel::new(title, axis("SPICE"), axis("Emulator"));
     if low == 0.0 {
@@ -103,7 +106,7 @@ fn scatter(data: &ValidationData, title: &str, pairs: fn(&AgeClass) -> &Pairs, l
 }
 
 /// Error over the reference: where the emulator is off.
-fn against(data: &ValidationData, title: &str, pairs: fn(&AgeClass) -> &Pairs, low: f64) -> Panel {
+fn against(data: &ValidationData, title: &str, pairs: Choose, low: f64) -> Panel {
     let x = Axis::between("SPICE (fraction of full scale)", "", low - 0.04, 1.04);
     let reach = reach(data, pairs);
     let mut panel = Panel::new("", x, Axis::between(&format!("Error of {title}"), "% FS", -reach, reach));
@@ -117,13 +120,13 @@ fn against(data: &ValidationData, title: &str, pairs: fn(&AgeClass) -> &Pairs, l
 }
 
 /// Half of the range that shows every error and the limit.
-fn reach(data: &ValidationData, pairs: fn(&AgeClass) -> &Pairs) -> f64 {
+fn reach(data: &ValidationData, pairs: Choose) -> f64 {
     let errors =
         data.classes.iter().flat_map(|class| both(pairs(class)).map(|(spice, emulated)| (emulated - spice).abs()));
     1.15 * errors.filter(|error| error.is_finite()).fold(data.limit.max(1e-4), f64::max)
 }
 
-fn errors(data: &ValidationData, title: &str, pairs: fn(&AgeClass) -> &Pairs) -> Panel {
+fn errors(data: &ValidationData, title: &str, pairs: Choose) -> Panel {
     const BINS: usize = 48;
     let error = |pairs: &Pairs| both(pairs).map(|(spice, emulated)| emulated - spice).collect::<Vec<f64>>();
     let reach = reach(data, pairs);

@@ -8,8 +8,6 @@ use crate::validate::ValidationRow;
 pub struct VerdictLine {
     /// `fresh`, `mixed`, `oldest`.
     pub ages: String,
-    /// Array and die.
-    pub setup: String,
     /// Error of phi; on the linear subset.
     pub phi: [String; 2],
     /// Error of the output; on the linear subset.
@@ -32,7 +30,6 @@ pub struct VerdictLine {
 pub fn line(row: &ValidationRow) -> VerdictLine {
     VerdictLine {
         ages: row.ages.clone(),
-        setup: format!("{} rows, {} K + {} V columns, die {}", row.rows, row.cols[0], row.cols[1], row.die),
         phi: [percent(row.nrmse_phi), percent(row.nrmse_phi_linear)],
         output: [percent(row.nrmse_output), percent(row.nrmse_output_linear)],
         worst: [percent(row.worst_phi), percent(row.worst_output)],
@@ -44,14 +41,19 @@ pub fn line(row: &ValidationRow) -> VerdictLine {
     }
 }
 
-/// How hard the stimuli were, which an error alone does not say.
+/// What was compared and how hard the stimuli were, which an error alone does not say.
 pub fn stimuli(row: &ValidationRow) -> String {
     format!(
-        "{}: {} of φ within 5 to 95 % of full scale; standard deviation of the reference {} (φ), {} (output); seed {}",
+        "{}: {} rows, {} K and {} V columns, die {}, seed {}; {} of φ between 5 and 95 % of full scale; standard deviation of \
+         the reference {} (φ), {} (output)",
         row.ages,
+        row.rows,
+        row.cols[0],
+        row.cols[1],
+        row.die,
+        row.seed,
         percent(row.frac_linear),
         percent(row.ref_std[0]),
-        percent(row.ref_std[1]),
-        row.seed
+        percent(row.ref_std[1])
     )
 }
