@@ -10,22 +10,31 @@
 //!
 //! A module imports only modules above it in this list; `tests/layering.rs` holds the order.
 
-pub mod dataset;
+// What everything is written in.
 pub mod error;
+pub mod units;
 pub mod expr;
 pub mod keys;
-pub mod measure;
-pub mod netlist;
-pub mod project;
 pub mod rng;
-pub mod simulate;
+pub mod spline;
+pub mod waveform;
+// What is asked for: files to checked plans.
+pub mod project;
+pub mod tech;
+pub mod netlist;
+pub mod dataset;
+pub mod measure;
 pub mod spec;
 pub mod sweep;
-pub mod tech;
-pub mod units;
-pub mod waveform;
-
+// What runs it.
+pub mod simulate;
+// What becomes of it.
+pub mod fit;
+pub mod lut;
+pub mod emulate;
+pub mod campaign;
 pub mod validate;
+pub mod cli;
 
 #[cfg(feature = "plot")]
 pub mod plot;

@@ -1,3 +1,5 @@
-//! The `gaincell` command.
+//! The `gaincell` command: parse, dispatch, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gaincell::cli::run()
+}

@@ -3,7 +3,36 @@
 //! [`Simulator`] is the boundary. Behind it stand ngspice in supervised worker processes and, for tests, a fake. A
 //! [`Circuit`] is loaded once and kept warm; between points only its `alter` commands run.
 
+mod fake;
+mod security;
+
+#[cfg(feature = "simulate")]
+mod ffi;
+#[cfg(feature = "simulate")]
+mod pool;
+#[cfg(feature = "simulate")]
+mod process;
+#[cfg(feature = "simulate")]
+mod protocol;
+#[cfg(feature = "simulate")]
+mod session;
+#[cfg(feature = "simulate")]
+mod signals;
+#[cfg(feature = "simulate")]
+mod verdict;
+#[cfg(feature = "simulate")]
+mod worker;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+pub use fake::{FakeSimulator, Fault};
+#[cfg(feature = "simulate")]
+pub use pool::{PoolOptions, WorkerPool, physical_cores};
+pub use security::{check_analysis, check_change, check_circuit, check_startup};
+#[cfg(feature = "simulate")]
+pub use worker::worker_main;
 
 use crate::dataset::{Outcome, Value};
 use crate::measure::Measurement;
@@ -34,6 +63,8 @@ pub struct Job {
     pub t_stop_s: Option<f64>,
     /// Signals that are read: `v(bl)`, `i(vbl)`.
     pub signals: Vec<String>,
+    /// The point's own values by column name, for measurements of kind `expr`.
+    pub values: BTreeMap<String, f64>,
     /// Evaluated on the waveform inside the worker, so that only numbers travel.
     pub measurements: Vec<Measurement>,
     /// Send the waveform of the read signals back too.
@@ -52,7 +83,7 @@ pub struct Answer {
     /// How it ended.
     pub outcome: Outcome,
     /// Measurements by column name; those that found nothing are absent.
-    pub measured: std::collections::BTreeMap<String, Value>,
+    pub measured: BTreeMap<String, Value>,
     /// Why it failed, in the simulator's words and one line.
     pub message: String,
     /// The waveform, if asked for.

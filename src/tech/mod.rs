@@ -9,7 +9,7 @@ use crate::units::Unit;
 /// What a device is expected to do, and how far it may be off.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// Which figure: `ion`, `ioff`, `ss`, `dibl`, `gate_leakage`.
+    /// Which figure: `ion`, `ioff`, `ss`, `dibl`, `gate_leakage`, `bulk_off`.
     pub figure: String,
     /// Expected value, in the figure's base unit.
     pub value: f64,
@@ -61,6 +61,7 @@ const FIGURES: &[(&str, Unit)] = &[
     ("ss", Unit::VoltPerDecade),
     ("dibl", Unit::VoltPerVolt),
     ("gate_leakage", Unit::AmperePerSquareMetre),
+    ("bulk_off", Unit::AmperePerMetre),
 ];
 
 impl Technology {
@@ -139,7 +140,7 @@ impl Technology {
 
 fn read_device(name: &str, keys: &Keys<'_>) -> Device {
     let wrapper = keys.string("subckt").unwrap_or_else(|| name.to_string()).to_ascii_lowercase();
-    let mosfet = keys.string("instance").unwrap_or_else(|| "m0".to_string());
+    let mosfet = keys.string("mosfet").unwrap_or_else(|| "m0".to_string());
     let tolerance = keys.quantity("tolerance", Unit::One).unwrap_or(0.2);
     let targets = FIGURES
         .iter()

@@ -1,0 +1,52 @@
+# gaincell: what one usually wants. `make` alone lists it.
+
+SHELL := /bin/bash
+# rustup's folder may not be on the PATH of a fresh login.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# What clippy does with warnings: nothing by default, since newer compilers bring new ones; CI refuses them.
+LINT ?=
+# Further options of `gaincell run`, as in ARGS="--seed 7".
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-for-tests build characterize characterize-full test fmt lint clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what building needs and this machine has not (says what first)
+	@./setup.sh
+
+setup-for-tests:
+	@./setup.sh --for-tests
+
+build: setup ## build the command
+	cargo build
+
+characterize: setup ## quick: simulate, fit, tabulate, emulate, validate and plot the embedded technology
+	cargo run -- run --profile quick $(ARGS)
+
+characterize-full: setup ## everything: every technology and circuit and the 64 x 64 validation; can be interrupted and resumed
+	cargo run -- run --profile full $(ARGS)
+
+test: setup-for-tests ## run every test, with and without ngspice and polars; check format and lints
+	cargo test
+	cargo test --no-default-features
+	@if cargo fmt --version >/dev/null 2>&1; then \
+		echo "cargo fmt --check"; cargo fmt --check; \
+	else echo "skipped: rustfmt is not installed"; fi
+	@if cargo clippy --version >/dev/null 2>&1; then \
+		echo "cargo clippy --all-targets -- $(LINT)"; cargo clippy --all-targets -- $(LINT); \
+	else echo "skipped: clippy is not installed"; fi
+
+fmt: ## format the sources
+	cargo fmt
+
+lint: setup-for-tests ## check format and lints, and refuse warnings
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --no-default-features -- -D warnings
+
+clean: ## remove what was built; results stay (`gaincell clean` frees those)
+	cargo clean

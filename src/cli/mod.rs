@@ -1,0 +1,166 @@
+//! The command line: the only place that prints.
+
+mod emulate;
+mod figures;
+mod models;
+mod output;
+mod run;
+mod sweep;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Kind, Result};
+use crate::project::Project;
+
+const EXIT_CODES: &str = "Exit codes:
+  0 good              3 cannot read or write     12 quantity or unit wrong      20 libngspice is missing
+  1 fault of gaincell 4 points of a sweep failed 13 technology not known        21 another process has the run
+  2 command line      5 a validation missed      14 file or netlist missing     22 stored results are damaged
+                      6 a fit cannot be made     15 netlist syntax              30 lookup table is invalid
+                     10 TOML syntax              16 parameter not defined       31 outside the validity box
+                     11 key wrong or missing     17 matrix is singular          32 arrays do not fit
+                                                 18 deck refused                40 built without the feature
+                                                                               130 interrupted, finished work saved";
+
+/// Characterize gain cells in ngspice, fit compact models, export lookup tables, and run in-memory attention on them.
+#[derive(Debug, Parser)]
+#[command(name = "gaincell", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The project's folder [default: the nearest one upward that holds gaincell.toml]
+    #[arg(long, global = true, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Where results/ and plots/ are written [default: the project's folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Technology: a name below netlists/tech/, or the path of a tech.toml
+    #[arg(long, global = true, default_value = "generic28", value_name = "NAME|PATH")]
+    tech: String,
+    /// Worker processes [default: one per core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    workers: Option<u64>,
+    /// Print the result as JSON on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// No progress bars and no notes, only results and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole chain: sweeps, fits, lookup table, validation, plots, report
+    #[command(after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell --out /scratch/today run")]
+    Run(run::RunArgs),
+    /// Simulate sweeps; rows that are stored already are not simulated again
+    #[command(after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all")]
+    Sweep(sweep::SweepArgs),
+    /// Fit the compact models to the rows of the sweeps
+    #[command(after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'")]
+    Fit,
+    /// Write the lookup table from the fitted models
+    #[command(after_help = "Examples:\n  gaincell export\n  gaincell export --json")]
+    Export,
+    /// Attention on the emulated arrays: Q, K, V from an NPZ file to S, phi(S) and output
+    Emulate(emulate::EmulateArgs),
+    /// Compare the emulator with transistor-level SPICE
+    #[command(after_help = "Examples:\n  gaincell validate\n  gaincell validate --seed 7 --json")]
+    Validate(validate::ValidateArgs),
+    /// Draw the figures from what is in results/
+    Plot,
+    /// Write results/report.html from what is in results/
+    Report,
+    /// A simulator process of a sweep
+    #[command(hide = true)]
+    Worker {
+        /// The descriptor that frames travel over
+        #[arg(long)]
+        fd: i32,
+    },
+}
+
+/// What a subcommand works with.
+pub(crate) struct Context {
+    pub(crate) common: Common,
+    pub(crate) project: Project,
+    pub(crate) interrupt: Arc<AtomicBool>,
+}
+
+/// Parses the command line, runs it, prints errors; `main` returns the answer.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Worker { fd } = cli.command {
+        return worker(fd);
+    }
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let project = Project::find(cli.common.project.as_deref(), cli.common.out.as_deref())?;
+    let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
+    match cli.command {
+        Command::Run(args) => run::run(&context, &args),
+        Command::Sweep(args) => sweep::sweep(&context, &args),
+        Command::Fit => models::fit(&context),
+        Command::Export => models::export(&context),
+        Command::Emulate(args) => emulate::emulate(&context, &args),
+        Command::Validate(args) => validate::validate(&context, &args),
+        Command::Plot => figures::plot(&context),
+        Command::Report => figures::report(&context),
+        Command::Worker { .. } => Ok(()),
+    }
+}
+
+/// The first Ctrl-C lets running points finish and saves; the second ends the process.
+fn on_interrupt() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let count = AtomicUsize::new(0);
+    let seen = flag.clone();
+    ctrlc::set_handler(move || {
+        seen.store(true, Ordering::SeqCst);
+        if count.fetch_add(1, Ordering::SeqCst) > 0 {
+            std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+        }
+        eprintln!("\ninterrupt: running points are finished and saved; press Ctrl-C again to stop at once");
+    })
+    .map_err(|source| Error::new(Kind::Internal, format!("cannot listen for Ctrl-C: {source}")))?;
+    Ok(flag)
+}
+
+#[cfg(feature = "simulate")]
+fn worker(fd: i32) -> ExitCode {
+    crate::simulate::worker_main(fd)
+}
+
+#[cfg(not(feature = "simulate"))]
+fn worker(_fd: i32) -> ExitCode {
+    ExitCode::from(Kind::FeatureMissing.exit_code())
+}
+
+/// What a subcommand says that this build cannot do.
+#[allow(dead_code)]
+fn without(feature: &str) -> Error {
+    crate::error::Problem::new(Kind::FeatureMissing, format!("this gaincell was built without the feature `{feature}`"))
+        .help(format!("build it with `cargo build --features {feature}`"))
+        .into()
+}

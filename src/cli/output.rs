@@ -1,0 +1,105 @@
+//! Progress bars, tables and JSON.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::Context;
+use crate::campaign::Progress;
+use crate::error::{Error, Kind, Result};
+
+/// A progress bar with ETA on standard error; silent if that is no terminal, or with `--quiet`.
+pub(super) struct Bar {
+    bar: ProgressBar,
+    started: bool,
+}
+
+impl Bar {
+    pub(super) fn new(context: &Context, name: &str) -> Bar {
+        let visible = !context.common.quiet && std::io::stderr().is_terminal();
+        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let template = "{prefix:22} [{bar:30}] {pos}/{len} {per_sec} ETA {eta} {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(name.to_string());
+        Bar { bar, started: false }
+    }
+
+    pub(super) fn tell(&mut self, progress: Progress) {
+        if !self.started {
+            self.started = true;
+            self.bar.set_length(progress.planned);
+            self.bar.enable_steady_tick(Duration::from_millis(200));
+            // What is stored already takes no time and must not enter the ETA.
+            self.bar.set_position(progress.done);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(progress.done);
+        if progress.failed > 0 {
+            self.bar.set_message(format!("{} failed", progress.failed));
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A note on standard error, unless `--quiet`.
+pub(super) fn note(context: &Context, text: &str) {
+    if !context.common.quiet {
+        eprintln!("{text}");
+    }
+}
+
+/// Text on standard output; a reader that went away is no error.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "write", source)),
+        _ => Ok(()),
+    }
+}
+
+/// A value as JSON on standard output.
+pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|source| Error::new(Kind::Internal, format!("cannot encode the result: {source}")))?;
+    print(&(text + "\n"))
+}
+
+/// Rows of text with aligned columns; the first row is the header. Columns whose name ends in `#` are right-aligned.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let right: Vec<bool> = header.iter().map(|h| h.ends_with('#')).collect();
+    let head: Vec<String> = header.iter().map(|h| h.trim_end_matches('#').to_string()).collect();
+    let width = |k: usize| {
+        rows.iter().chain([&head]).map(|row| row.get(k).map_or(0, |cell| cell.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut text = String::new();
+    let rule: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
+    for row in [&head, &rule].into_iter().chain(rows) {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .zip(&right)
+            .map(|((cell, w), right)| if *right { format!("{cell:>w$}") } else { format!("{cell:<w$}") })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tables_align() {
+        let text = super::table(&["name", "points#"], &[vec!["a".into(), "10".into()], vec!["long".into(), "7".into()]]);
+        assert_eq!(text, "name  points\n----  ------\na         10\nlong       7\n");
+    }
+}

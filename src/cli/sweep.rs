@@ -1,0 +1,104 @@
+//! `gaincell sweep`.
+
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+
+use super::Context;
+use super::output::{Bar, note, print, print_json, table};
+use crate::campaign::{SweepSummary, run_sweep};
+use crate::dataset::Outcome;
+use crate::error::{Error, Kind, Problem, Result};
+use crate::simulate::Simulator;
+use crate::spec::SweepSpec;
+use crate::tech::Technology;
+
+/// Which sweeps to run.
+#[derive(Debug, Args)]
+pub(super) struct SweepArgs {
+    /// Names of files in sweeps/, or paths of sweep files
+    #[arg(required_unless_present = "all")]
+    names: Vec<String>,
+    /// Every sweep in sweeps/
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
+    let names = if args.all { crate::project::stems(&context.project.sweeps(), "toml") } else { args.names.clone() };
+    let summaries = run_named(context, &names, "quick")?;
+    if context.common.json {
+        print_json(&summaries)?;
+    } else {
+        print(&sweep_table(&summaries))?;
+    }
+    let failed: u64 = summaries.iter().map(|s| s.failed).sum();
+    if failed > 0 {
+        return Err(Problem::new(Kind::IncompleteSweep, format!("{failed} points did not end ok; every row is stored"))
+            .help("look at `outcome` and `message` in points.parquet; failed points are tried again at the next start")
+            .into());
+    }
+    Ok(())
+}
+
+/// A pool of simulator processes, as the options ask for.
+#[cfg(feature = "simulate")]
+pub(super) fn pool(context: &Context) -> Result<Box<dyn Simulator>> {
+    let worker_program =
+        std::env::current_exe().map_err(|source| Error::io("gaincell", "find the running program", source))?;
+    let mut options = crate::simulate::PoolOptions::new(worker_program);
+    options.workers = context.common.workers.and_then(|n| std::num::NonZeroUsize::new(n as usize));
+    options.interrupt = context.interrupt.clone();
+    Ok(Box::new(crate::simulate::WorkerPool::new(options)?))
+}
+
+/// Without ngspice there is no pool.
+#[cfg(not(feature = "simulate"))]
+pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
+    Err(super::without("simulate"))
+}
+
+/// Checks every named sweep first, then runs them one after the other.
+pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> Result<Vec<SweepSummary>> {
+    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let benches = context.project.benches();
+    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches);
+    let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let mut pool = pool(context)?;
+    let mut summaries = Vec::new();
+    for spec in &specs {
+        let mut bar = Bar::new(context, &spec.name);
+        let result = run_sweep(&context.project, spec, &tech, profile, pool.as_mut(), &mut |progress| {
+            bar.tell(progress);
+            !context.interrupt.load(Ordering::SeqCst)
+        });
+        bar.finish();
+        let (summary, dataset) = result?;
+        let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
+        note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
+        if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
+            note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
+        }
+        summaries.push(summary);
+    }
+    Ok(summaries)
+}
+
+/// The summaries as text.
+pub(super) fn sweep_table(summaries: &[SweepSummary]) -> String {
+    let rows: Vec<Vec<String>> = summaries
+        .iter()
+        .map(|s| {
+            vec![
+                s.name.clone(),
+                s.tech.clone(),
+                s.points.to_string(),
+                s.ok.to_string(),
+                s.failed.to_string(),
+                s.cached.to_string(),
+                format!("{:.1}", s.wall_s),
+            ]
+        })
+        .collect();
+    table(&["sweep", "technology", "points#", "ok#", "failed#", "reused#", "wall [s]#"], &rows)
+}

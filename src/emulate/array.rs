@@ -1,0 +1,326 @@
+//! Sub-tiles whose cells and converters are those of a lookup table.
+
+use super::column::{Converter, LineSums, Reading};
+use super::die::{CellSpread, Die, Extent};
+use super::fidelity::{Fidelity, Tile};
+use super::options::Options;
+use super::quantize::level_code;
+use crate::error::{Error, Kind, Problem, Result};
+use crate::lut::{Bounds, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
+
+/// The K array's cells or the V array's.
+#[derive(Debug, Clone)]
+struct Cells {
+    curves: CellCurves,
+    /// States by (age, level), if stored values have levels.
+    states: Vec<f64>,
+}
+
+/// A table made ready: every (level, age) worked out once, so that a read sums products only.
+#[derive(Debug, Clone)]
+pub struct TableModel {
+    k: Cells,
+    v: Cells,
+    write: Option<Pchip>,
+    hold: Option<Hold>,
+    unsigned: Converter,
+    signed: Converter,
+    bounds: Bounds,
+    levels: Option<u32>,
+    /// By (age, level): what building the state clamped.
+    clamped: Vec<Tally>,
+    /// By (age, level): where the stored voltage lies on the sensitivities' nodes, if there are dies.
+    places: Vec<(usize, f64)>,
+    any_clamped: bool,
+    dies: Vec<Die>,
+    vdd_v: f64,
+    t_max_s: f64,
+    tile_tokens: usize,
+}
+
+impl TableModel {
+    /// Works out the table for these options. `dies` are by head, empty for the nominal array.
+    ///
+    /// Errors: [`Kind::OutsideValidity`] if a hold bias, level or age leaves the validity box and clamping is not allowed;
+    /// [`Kind::BadInput`] for more tokens a tile than the V column has rows.
+    pub fn new(table: &Table, options: &Options, dies: Vec<Die>) -> Result<Self> {
+        if options.tile_tokens > table.column_v.rows as usize {
+            return Err(Problem::new(Kind::BadInput, format!("{} tokens a tile do not fit", options.tile_tokens))
+                .key("tile_tokens")
+                .accepted(format!("at most the {} rows of the table's V columns", table.column_v.rows))
+                .into());
+        }
+        let physics = options.physics;
+        let mut bounds = Bounds::new(&table.validity, options.outside);
+        let mut tally = Tally::default();
+        let v_wbl_v = options.hold_v_wbl_v.unwrap_or(table.retention.idle_v_wbl_v);
+        let v_wbl_v = bounds.admit(Quantity::WriteBitLine, v_wbl_v, &mut tally)?;
+        let oldest = options.window - 1;
+        let hold = physics
+            .leakage
+            .then(|| Hold::new(&table.retention, &table.validity, table.scale.token_time_s, v_wbl_v, oldest))
+            .transpose()?;
+        let unsigned = Converter::new(&table.column_k, &table.readout_unsigned, &table.scale, false, physics.readout);
+        let signed = Converter::new(&table.column_v, &table.readout_signed, &table.scale, true, physics.readout);
+        unsigned.open_clips(&mut bounds);
+        signed.open_clips(&mut bounds);
+        let curves = |cell| {
+            let mut curves = CellCurves::new(cell);
+            if !physics.nonlinearity {
+                curves = curves.linearized(&table.scale);
+            }
+            if physics.swing { curves } else { curves.without_swing() }
+        };
+        let stored = &table.write.stored_v;
+        let mut model = TableModel {
+            k: Cells { curves: curves(&table.cell), states: Vec::new() },
+            v: Cells { curves: curves(table.v_cell()), states: Vec::new() },
+            write: physics.write_error.then(|| Pchip::new(&stored.axes[0].values, &stored.values)),
+            hold,
+            unsigned,
+            signed,
+            bounds,
+            levels: options.quantization.stored,
+            clamped: Vec::new(),
+            places: Vec::new(),
+            any_clamped: false,
+            dies,
+            vdd_v: table.scale.vdd_v,
+            t_max_s: table.scale.t_max_s,
+            tile_tokens: options.tile_tokens,
+        };
+        if let Some(levels) = model.levels {
+            model.work_out(levels, options.window)?;
+        }
+        Ok(model)
+    }
+
+    /// Fills the states of every age and level.
+    fn work_out(&mut self, levels: u32, window: usize) -> Result<()> {
+        let (k_stride, v_stride) = (self.k.curves.stride(), self.v.curves.stride());
+        let count = window * levels as usize;
+        let (mut k, mut v) = (vec![0.0; count * k_stride], vec![0.0; count * v_stride]);
+        for at in 0..count {
+            let driven_v = self.vdd_v * (at % levels as usize) as f64 / f64::from(levels - 1);
+            let mut tally = Tally::default();
+            let stored_v = self.stored_v(driven_v, at / levels as usize, &mut tally)?;
+            self.k.curves.state(stored_v, &mut k[at * k_stride..(at + 1) * k_stride]);
+            self.v.curves.state(stored_v, &mut v[at * v_stride..(at + 1) * v_stride]);
+            self.any_clamped |= tally.total() > 0;
+            self.clamped.push(tally);
+            if let Some(die) = self.dies.first() {
+                self.places.push(die.k.place(stored_v));
+            }
+        }
+        (self.k.states, self.v.states) = (k, v);
+        Ok(())
+    }
+
+    /// Stored voltage [V] of a cell that was driven to `driven_v` and is `age` tokens old.
+    pub fn stored_v(&self, driven_v: f64, age: usize, tally: &mut Tally) -> Result<f64> {
+        let written_v = match &self.write {
+            Some(curve) => curve.at(self.bounds.admit(Quantity::Driven, driven_v, tally)?),
+            None => driven_v,
+        };
+        match &self.hold {
+            Some(hold) => hold.at(written_v, age, &self.bounds, tally),
+            None => self.bounds.admit(Quantity::Stored, written_v, tally),
+        }
+    }
+
+    /// Reads one K column: stored voltages [V] and pulse widths [s], one each per row, to S and phi.
+    ///
+    /// `die` names the head and its slot whose cells and converter are meant; `None`: nominal.
+    pub fn column_k(
+        &self,
+        stored_v: &[f64],
+        widths_s: &[f64],
+        die: Option<(usize, usize)>,
+        tally: &mut Tally,
+    ) -> Result<Reading> {
+        let die = self.die_for(die.map(|(head, slot)| (head, slot, 0)), stored_v.len(), Direction::AlongSlot)?;
+        let sums = self.sum_column(&self.k, stored_v, widths_s, die.map(|(die, at)| (&die.k, at, 1)), tally)?;
+        let spread = die.map_or([0.0; 2], |(die, at)| die.unsigned[at / die.extent.d]);
+        self.unsigned.read(&sums, spread, &self.bounds, tally)
+    }
+
+    /// Reads one V column: stored voltages [V] and pulse widths [s], one each per row, to A and the signed output.
+    ///
+    /// `die` names the head, the slot of the first row and the dimension; `None`: nominal.
+    pub fn column_v(
+        &self,
+        stored_v: &[f64],
+        widths_s: &[f64],
+        die: Option<(usize, usize, usize)>,
+        tally: &mut Tally,
+    ) -> Result<Reading> {
+        let die = self.die_for(die, stored_v.len(), Direction::AlongDimension)?;
+        let sums =
+            self.sum_column(&self.v, stored_v, widths_s, die.map(|(die, at)| (&die.v, at, die.extent.d)), tally)?;
+        let spread = die.map_or([0.0; 2], |(die, at)| {
+            die.signed[at / die.extent.d / self.tile_tokens * die.extent.d + at % die.extent.d]
+        });
+        self.signed.read(&sums, spread, &self.bounds, tally)
+    }
+
+    /// Full pulse length [s].
+    pub fn t_max_s(&self) -> f64 {
+        self.t_max_s
+    }
+
+    /// The die of a head and the number of the column's first cell in it.
+    fn die_for(
+        &self,
+        wanted: Option<(usize, usize, usize)>,
+        rows: usize,
+        direction: Direction,
+    ) -> Result<Option<(&Die, usize)>> {
+        let Some((head, slot, dimension)) = wanted else { return Ok(None) };
+        let missing =
+            || Error::new(Kind::BadInput, format!("no die covers head {head}, slot {slot}, dimension {dimension}"));
+        let die = self.dies.get(head).ok_or_else(missing)?;
+        let Extent { slots, d, .. } = die.extent;
+        let fits = match direction {
+            Direction::AlongSlot => slot < slots && dimension + rows <= d,
+            Direction::AlongDimension => slot + rows <= slots && dimension < d,
+        };
+        if fits { Ok(Some((die, slot * d + dimension))) } else { Err(missing()) }
+    }
+
+    fn sum_column(
+        &self,
+        cells: &Cells,
+        stored_v: &[f64],
+        widths_s: &[f64],
+        spread: Option<(&CellSpread, usize, usize)>,
+        tally: &mut Tally,
+    ) -> Result<LineSums> {
+        if stored_v.len() != widths_s.len() {
+            let message = format!("{} stored voltages and {} pulses", stored_v.len(), widths_s.len());
+            return Err(Error::new(Kind::BadInput, message));
+        }
+        let mut state = vec![0.0; cells.curves.stride()];
+        let mut sums = LineSums::default();
+        for (row, (&v, &width_s)) in stored_v.iter().zip(widths_s).enumerate() {
+            let pulse = self.pulse(cells, width_s, tally)?;
+            let v = self.bounds.admit(Quantity::Stored, v, tally)?;
+            cells.curves.state(v, &mut state);
+            let delta_a = spread.map_or(0.0, |(cells, first, step)| cells.delta_a(first + row * step, cells.place(v)));
+            sums.add(&state, &pulse, delta_a);
+        }
+        Ok(sums)
+    }
+
+    fn pulse(&self, cells: &Cells, width_s: f64, tally: &mut Tally) -> Result<Pulse> {
+        Ok(cells.curves.pulse(self.bounds.admit(Quantity::Width, width_s, tally)?))
+    }
+
+    /// Adds one cell, driven to `driven_v` `age` tokens ago, to the sums of its line.
+    #[inline]
+    fn add_cell(&self, cells: &Cells, cell: &CellInUse<'_>, work: &mut Work<'_>, sums: &mut LineSums) -> Result<()> {
+        let stride = cells.curves.stride();
+        let (state, place) = match self.levels {
+            Some(levels) => {
+                let at = cell.age * levels as usize + level_code(cell.driven_v, self.vdd_v, levels) as usize;
+                if self.any_clamped {
+                    *work.tally += self.clamped[at];
+                }
+                (&cells.states[at * stride..(at + 1) * stride], self.places.get(at).copied())
+            }
+            None => {
+                let stored_v = self.stored_v(cell.driven_v, cell.age, work.tally)?;
+                cells.curves.state(stored_v, &mut work.state);
+                (work.state.as_slice(), cell.spread.map(|(spread, _)| spread.place(stored_v)))
+            }
+        };
+        let delta_a = match (cell.spread, place) {
+            (Some((spread, number)), Some(place)) => spread.delta_a(number, place),
+            _ => 0.0,
+        };
+        sums.add(state, cell.pulse, delta_a);
+        Ok(())
+    }
+
+    /// The die of the tile's head, if dies are used at all.
+    fn die_of(&self, tile: &Tile<'_>) -> Result<Option<&Die>> {
+        if self.dies.is_empty() {
+            return Ok(None);
+        }
+        let slots = tile.index * self.tile_tokens + tile.ages.len();
+        match self.dies.get(tile.head) {
+            Some(die) if slots <= die.extent.slots && tile.d == die.extent.d => Ok(Some(die)),
+            _ => {
+                let message = format!("no die covers head {} with {slots} slots of {} dimensions", tile.head, tile.d);
+                Err(Error::new(Kind::BadInput, message))
+            }
+        }
+    }
+}
+
+/// Which way a column runs through a head's cells, which are numbered by (slot, dimension).
+enum Direction {
+    AlongSlot,
+    AlongDimension,
+}
+
+struct CellInUse<'a> {
+    driven_v: f64,
+    age: usize,
+    pulse: &'a Pulse,
+    /// Spread of the array's cells and the number of this one.
+    spread: Option<(&'a CellSpread, usize)>,
+}
+
+struct Work<'a> {
+    state: Vec<f64>,
+    tally: &'a mut Tally,
+}
+
+impl Fidelity for TableModel {
+    fn name(&self) -> &str {
+        "table"
+    }
+
+    fn first(&self, tile: &Tile<'_>, q: &[f64], s: &mut [f64], phi: &mut [f64], tally: &mut Tally) -> Result<()> {
+        let die = self.die_of(tile)?;
+        let pulses: Vec<Pulse> =
+            q.iter().map(|q| self.pulse(&self.k, q * self.t_max_s, tally)).collect::<Result<_>>()?;
+        let mut work = Work { state: vec![0.0; self.k.curves.stride()], tally };
+        for (slot, keys) in tile.k_v.chunks_exact(tile.d).enumerate() {
+            let global = tile.index * self.tile_tokens + slot;
+            let mut sums = LineSums::default();
+            for (row, (&driven_v, pulse)) in keys.iter().zip(&pulses).enumerate() {
+                let spread = die.map(|die| (&die.k, global * tile.d + row));
+                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse, spread };
+                self.add_cell(&self.k, &cell, &mut work, &mut sums)?;
+            }
+            let spread = die.map_or([0.0; 2], |die| die.unsigned[global]);
+            let reading = self.unsigned.read(&sums, spread, &self.bounds, work.tally)?;
+            (s[slot], phi[slot]) = (reading.product, reading.fraction);
+        }
+        Ok(())
+    }
+
+    fn second(&self, tile: &Tile<'_>, phi: &[f64], output: &mut [f64], tally: &mut Tally) -> Result<()> {
+        let die = self.die_of(tile)?;
+        let mut sums = vec![LineSums::default(); tile.d];
+        let mut work = Work { state: vec![0.0; self.v.curves.stride()], tally };
+        for (slot, values) in tile.v_v.chunks_exact(tile.d).enumerate() {
+            let pulse = self.pulse(&self.v, phi[slot] * self.t_max_s, work.tally)?;
+            if pulse == Pulse::None {
+                continue;
+            }
+            let first = (tile.index * self.tile_tokens + slot) * tile.d;
+            for (column, &driven_v) in values.iter().enumerate() {
+                let spread = die.map(|die| (&die.v, first + column));
+                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse: &pulse, spread };
+                self.add_cell(&self.v, &cell, &mut work, &mut sums[column])?;
+            }
+        }
+        for (column, (fraction, sums)) in output.iter_mut().zip(&sums).enumerate() {
+            let spread = die.map_or([0.0; 2], |die| die.signed[tile.index * tile.d + column]);
+            *fraction = self.signed.read(sums, spread, &self.bounds, work.tally)?.fraction;
+        }
+        Ok(())
+    }
+}

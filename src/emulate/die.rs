@@ -1,0 +1,230 @@
+//! One die: how its cells and converters differ from the nominal ones.
+//!
+//! A die is given by its device draws, either explicit (the same that a circuit simulation used) or from a seed. Each
+//! draw is keyed by (seed, sample, instance, name), see [`crate::rng`], with the instances named by [`cell_instance`]
+//! and [`readout_instance`]; where the covariance is diagonal, a draw is mean + sigma times that normal.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Kind, Result};
+use crate::lut::{Table, Variability, cholesky, locate};
+use crate::rng;
+
+/// Which of a sub-tile's two arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Array {
+    /// Keys: rows are dimensions, columns are slots.
+    K,
+    /// Values: rows are slots, columns are dimensions.
+    V,
+}
+
+impl Array {
+    fn letter(self) -> char {
+        match self {
+            Array::K => 'k',
+            Array::V => 'v',
+        }
+    }
+}
+
+/// The instance name of a cell's draws, as in `k.t3.r12.c63`: array, sub-tile, row, column.
+pub fn cell_instance(array: Array, tile: usize, row: usize, column: usize) -> String {
+    format!("{}.t{tile}.r{row}.c{column}", array.letter())
+}
+
+/// The instance name of a column's converter, as in `v.t3.c63.readout`; its draws are `offset` and `gain`.
+pub fn readout_instance(array: Array, tile: usize, column: usize) -> String {
+    format!("{}.t{tile}.c{column}.readout", array.letter())
+}
+
+/// Explicit draws of one head. Slots are numbered through the head, tile after tile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draws {
+    /// K cells, shape (slots, d, names).
+    pub k: Vec<f64>,
+    /// V cells, shape (slots, d, names).
+    pub v: Vec<f64>,
+    /// First converters, offset \[C\] and relative gain error, shape (slots).
+    pub unsigned: Vec<[f64; 2]>,
+    /// Second converters, the same, shape (tiles, d).
+    pub signed: Vec<[f64; 2]>,
+}
+
+/// The extent of a head that draws are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Slots in use.
+    pub slots: usize,
+    /// Slots of one tile.
+    pub tile_tokens: usize,
+    /// Dimension.
+    pub d: usize,
+}
+
+impl Draws {
+    /// The draws of one die from its seed.
+    pub fn from_seed(variability: &Variability, seed: u64, sample: u64, extent: Extent) -> Result<Draws> {
+        let Extent { slots, tile_tokens, d } = extent;
+        let n = variability.names.len();
+        let factor = cholesky(&variability.covariance, n)
+            .ok_or_else(|| Error::new(Kind::TableInvalid, "the covariance is not positive semidefinite"))?;
+        let cell = |instance: &str| -> Vec<f64> {
+            let normals: Vec<f64> =
+                variability.names.iter().map(|name| rng::normal(seed, sample, instance, name)).collect();
+            (0..n).map(|i| variability.mean[i] + (0..=i).map(|j| factor[i * n + j] * normals[j]).sum::<f64>()).collect()
+        };
+        let cells = |array: Array| -> Vec<f64> {
+            let all = (0..slots * d).into_par_iter().flat_map_iter(|at| {
+                let (slot, dimension) = (at / d, at % d);
+                let (tile, place) = (slot / tile_tokens, slot % tile_tokens);
+                cell(&match array {
+                    Array::K => cell_instance(array, tile, dimension, place),
+                    Array::V => cell_instance(array, tile, place, dimension),
+                })
+            });
+            all.collect()
+        };
+        let converter = |instance: &str, sigma_offset_c: f64, sigma_gain: f64| {
+            let draw = |name| rng::normal(seed, sample, instance, name);
+            [sigma_offset_c * draw("offset"), sigma_gain * draw("gain")]
+        };
+        Ok(Draws {
+            k: cells(Array::K),
+            v: cells(Array::V),
+            unsigned: (0..slots)
+                .map(|slot| {
+                    let instance = readout_instance(Array::K, slot / tile_tokens, slot % tile_tokens);
+                    converter(&instance, variability.sigma_offset_unsigned_c, variability.sigma_gain_unsigned)
+                })
+                .collect(),
+            signed: (0..slots.div_ceil(tile_tokens) * d)
+                .map(|at| {
+                    let instance = readout_instance(Array::V, at / d, at % d);
+                    converter(&instance, variability.sigma_offset_signed_c, variability.sigma_gain_signed)
+                })
+                .collect(),
+        })
+    }
+}
+
+/// A cell's change of current over the stored voltage, on the sensitivity's nodes [A].
+#[derive(Debug, Clone)]
+pub struct CellSpread {
+    nodes_v: Vec<f64>,
+    /// Shape (cells, nodes).
+    delta_a: Vec<f64>,
+}
+
+impl CellSpread {
+    /// From draws of shape (cells, names), by the table's sensitivities.
+    pub fn new(variability: &Variability, draws: &[f64]) -> Result<Self> {
+        let (names, sensitivity) = (variability.names.len(), &variability.current_a_per_unit);
+        let nodes_v = sensitivity.axes[1].values.clone();
+        if names == 0 || !draws.len().is_multiple_of(names) || draws.iter().any(|draw| !draw.is_finite()) {
+            let message = format!("{} draws are not finite numbers for cells of {names} each", draws.len());
+            return Err(Error::new(Kind::BadInput, message));
+        }
+        let delta_a = draws
+            .chunks_exact(names)
+            .flat_map(|cell| {
+                (0..nodes_v.len()).map(|node| cell.iter().enumerate().map(|(k, z)| z * sensitivity.row(k)[node]).sum())
+            })
+            .collect();
+        Ok(CellSpread { nodes_v, delta_a })
+    }
+
+    /// Where a stored voltage lies on the nodes, to be passed to [`CellSpread::delta_a`].
+    pub fn place(&self, v_store_v: f64) -> (usize, f64) {
+        let place = locate(&self.nodes_v, v_store_v);
+        let (low, high) = (self.nodes_v[place.interval], self.nodes_v[place.interval + 1]);
+        (place.interval, ((v_store_v - low) / (high - low)).clamp(0.0, 1.0))
+    }
+
+    /// Change of the current of `cell` [A], linearly between nodes (which commutes with the sum over draws).
+    #[inline]
+    pub fn delta_a(&self, cell: usize, (node, weight): (usize, f64)) -> f64 {
+        let row = &self.delta_a[cell * self.nodes_v.len() + node..];
+        row[0] + weight * (row[1] - row[0])
+    }
+}
+
+/// The spread of one head, ready for use.
+#[derive(Debug, Clone)]
+pub struct Die {
+    /// Its K cells, in the order (slot, dimension).
+    pub k: CellSpread,
+    /// Its V cells, in the order (slot, dimension).
+    pub v: CellSpread,
+    /// First converters' offset \[C\] and relative gain error, by slot.
+    pub unsigned: Vec<[f64; 2]>,
+    /// Second converters', by (tile, dimension).
+    pub signed: Vec<[f64; 2]>,
+    /// Slots and dimensions covered.
+    pub extent: Extent,
+}
+
+impl Die {
+    /// From explicit draws. Errors: [`Kind::TableInvalid`] if the table has no variability, [`Kind::BadInput`] if the
+    /// draws do not fit the extent.
+    pub fn from_draws(table: &Table, draws: &Draws, extent: Extent) -> Result<Die> {
+        let variability = variability_of(table)?;
+        let cells = extent.slots * extent.d * variability.names.len();
+        let columns = extent.slots.div_ceil(extent.tile_tokens) * extent.d;
+        let found = [draws.k.len(), draws.v.len(), draws.unsigned.len(), draws.signed.len()];
+        let needed = [cells, cells, extent.slots, columns];
+        if found != needed {
+            let message = format!("draws of lengths {found:?} do not fit this head, which needs {needed:?}");
+            return Err(Error::new(Kind::BadInput, message));
+        }
+        Ok(Die {
+            k: CellSpread::new(variability, &draws.k)?,
+            v: CellSpread::new(variability, &draws.v)?,
+            unsigned: draws.unsigned.clone(),
+            signed: draws.signed.clone(),
+            extent,
+        })
+    }
+
+    /// From a seed; see [`Draws::from_seed`].
+    pub fn from_seed(table: &Table, seed: u64, sample: u64, extent: Extent) -> Result<Die> {
+        Die::from_draws(table, &Draws::from_seed(variability_of(table)?, seed, sample, extent)?, extent)
+    }
+}
+
+fn variability_of(table: &Table) -> Result<&Variability> {
+    table.variability.as_ref().ok_or_else(|| {
+        Error::new(Kind::TableInvalid, format!("table {} was made without variability: it has no dies", table.name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lut::synthetic;
+
+    const EXTENT: Extent = Extent { slots: 70, tile_tokens: 64, d: 3 };
+
+    #[test]
+    fn a_seeded_draw_is_the_named_normal_times_sigma() {
+        let table = synthetic::table().unwrap();
+        let draws = Draws::from_seed(table.variability.as_ref().unwrap(), 11, 4, EXTENT).unwrap();
+        // Slot 65 is column 1 of tile 1; dimension 2 is a row in the K array and a column in the V array.
+        let at = (65 * 3 + 2) * 2;
+        assert_eq!(draws.k[at], 0.01f64.powi(2).sqrt() * rng::normal(11, 4, "k.t1.r2.c1", "xn.delvto"));
+        assert_eq!(draws.v[at + 1], 0.005f64.powi(2).sqrt() * rng::normal(11, 4, "v.t1.r1.c2", "xn.mulu0"));
+        assert_eq!(draws.unsigned[65][0], 1e-15 * rng::normal(11, 4, "k.t1.c1.readout", "offset"));
+    }
+
+    #[test]
+    fn sensitivities_turn_draws_into_currents() {
+        let table = synthetic::table().unwrap();
+        let variability = table.variability.as_ref().unwrap();
+        let spread = CellSpread::new(variability, &[0.0, 0.0, 0.002, 0.01]).unwrap();
+        let place = spread.place(0.70);
+        assert_eq!(spread.delta_a(0, place), 0.0);
+        let expected = -6e-6 * 0.002 + 0.01 * synthetic::current_a(0.70, 0.45);
+        assert!((spread.delta_a(1, place) - expected).abs() < 1e-12);
+        assert!(CellSpread::new(variability, &[0.0]).is_err());
+    }
+}

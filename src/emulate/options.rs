@@ -1,0 +1,258 @@
+//! What an emulation can be asked to do.
+
+use crate::error::{Error, Kind, Problem, Result};
+use crate::lut::Outside;
+
+/// How faithful the emulation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Level {
+    /// Causal softmax attention over the window; no array, no quantized output.
+    Softmax,
+    /// The published linear cell, p = 19.3 (V - 0.45 V).
+    PublishedLinear,
+    /// The published cubic cell.
+    #[default]
+    PublishedCubic,
+    /// The characterized cell and converters of a lookup table.
+    Table,
+}
+
+impl Level {
+    /// Every level, from ideal to physical.
+    pub const ALL: [Level; 4] = [Level::Softmax, Level::PublishedLinear, Level::PublishedCubic, Level::Table];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Softmax => "softmax",
+            Level::PublishedLinear => "published-linear",
+            Level::PublishedCubic => "published-cubic",
+            Level::Table => "table",
+        }
+    }
+
+    /// The level of that name.
+    pub fn from_name(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// How the published models let stored values decay with age; a table has its own retention instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decay {
+    /// Not at all.
+    None,
+    /// Convention 1: the factor a = exp(-lambda age) multiplies the whole product.
+    #[default]
+    WholeProduct,
+    /// Convention 2: the i-th order of the polynomial is multiplied by the i-th power of a, the constant not at all.
+    ByOrder,
+    /// Convention 3: as 2, with a rounded to bfloat16 before its powers are taken.
+    ByOrderBfloat16,
+}
+
+impl Decay {
+    /// Every convention.
+    pub const ALL: [Decay; 4] = [Decay::None, Decay::WholeProduct, Decay::ByOrder, Decay::ByOrderBfloat16];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decay::None => "none",
+            Decay::WholeProduct => "whole-product",
+            Decay::ByOrder => "by-order",
+            Decay::ByOrderBfloat16 => "by-order-bfloat16",
+        }
+    }
+
+    /// The convention of that name.
+    pub fn from_name(name: &str) -> Option<Decay> {
+        Decay::ALL.into_iter().find(|decay| decay.name() == name)
+    }
+}
+
+/// How a tile's signed result in [-1, 1] becomes a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// It stays as it is.
+    Exact,
+    /// So many magnitudes beside a sign: 16 make 32 levels, m / 15 with m = 0..15 (plus and minus zero are one value).
+    SignMagnitude(u32),
+    /// The published network code: step 2 / (levels - 1) after clipping, ties to even; 32 give 33 codes up to 1.032.
+    PublishedStep(u32),
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Counter::SignMagnitude(16)
+    }
+}
+
+/// Levels of the converters; `None` leaves a quantity as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantization {
+    /// Q over [0, 1].
+    pub q: Option<u32>,
+    /// K and V over [0, vdd].
+    pub stored: Option<u32>,
+    /// phi over [0, 1], between the arrays; the live pulse that drives the V array has no levels.
+    pub phi: Option<u32>,
+    /// Output of each tile.
+    pub output: Counter,
+}
+
+impl Quantization {
+    /// None anywhere.
+    pub const OFF: Quantization = Quantization { q: None, stored: None, phi: None, output: Counter::Exact };
+}
+
+impl Default for Quantization {
+    fn default() -> Self {
+        Quantization { q: Some(16), stored: Some(8), phi: None, output: Counter::default() }
+    }
+}
+
+/// Which of the table's physics takes part; all of it unless switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Physics {
+    /// The stored voltage misses the driven level.
+    pub write_error: bool,
+    /// Stored voltages drift with age.
+    pub leakage: bool,
+    /// The cell's own charge over voltage and width; off: a straight line through the zero weight, without edges.
+    pub nonlinearity: bool,
+    /// The bit line moves while it is read.
+    pub swing: bool,
+    /// The converters' curves; off: straight lines that clip at S_sat and A_sat.
+    pub readout: bool,
+}
+
+impl Default for Physics {
+    fn default() -> Self {
+        Physics { write_error: true, leakage: true, nonlinearity: true, swing: true, readout: true }
+    }
+}
+
+/// Which dies the table's spread is drawn for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DieSeed {
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Sample number of the first head; head h is sample + h.
+    pub sample: u64,
+}
+
+/// All that decides an emulation beside its inputs and its table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Level of fidelity.
+    pub level: Level,
+    /// Decay convention of the published levels.
+    pub decay: Decay,
+    /// Decay per token of age, lambda in a = exp(-lambda age); published levels only.
+    pub lambda: f64,
+    /// Converters.
+    pub quantization: Quantization,
+    /// Window M: slots of the ring buffer, tokens that a query sees.
+    pub window: usize,
+    /// Tokens per tile.
+    pub tile_tokens: usize,
+    /// Tiles that a head has.
+    pub tiles: usize,
+    /// Supply, the upper end of K and V [V]; a table brings its own.
+    pub vdd_v: f64,
+    /// Zero weight [V]; a table brings its own.
+    pub v_zero_v: f64,
+    /// S_sat; a table brings its own.
+    pub s_sat: f64,
+    /// Saturation of |A|; a table brings its own.
+    pub a_sat: f64,
+    /// Factor of the scores before the softmax; by default 1 / sqrt(d).
+    pub softmax_scale: Option<f64>,
+    /// Parts of the table's physics.
+    pub physics: Physics,
+    /// What happens outside the table's validity.
+    pub outside: Outside,
+    /// Write bit-line voltage during the hold [V]; by default the table's idle voltage.
+    pub hold_v_wbl_v: Option<f64>,
+    /// Spread of cells and converters; `None`: nominal.
+    pub die: Option<DieSeed>,
+    /// Heads that the batch runs through: row b uses the arrays of head b mod heads. Matters for dies only.
+    pub heads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            level: Level::default(),
+            decay: Decay::default(),
+            lambda: 1.6e-4,
+            quantization: Quantization::default(),
+            window: 1024,
+            tile_tokens: 64,
+            tiles: 16,
+            vdd_v: 0.9,
+            v_zero_v: 0.45,
+            s_sat: 80.0,
+            a_sat: 40.0,
+            softmax_scale: None,
+            physics: Physics::default(),
+            outside: Outside::default(),
+            hold_v_wbl_v: None,
+            die: None,
+            heads: 1,
+        }
+    }
+}
+
+impl Options {
+    /// Checks what does not depend on inputs or table. Errors are of [`Kind::BadInput`], all at once.
+    pub fn check(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        let mut report = |key: &str, message: String, accepted: &str| {
+            problems.push(Problem::new(Kind::BadInput, message).key(key).accepted(accepted));
+        };
+        for (key, value) in
+            [("window", self.window), ("tile_tokens", self.tile_tokens), ("tiles", self.tiles), ("heads", self.heads)]
+        {
+            if value == 0 {
+                report(key, "it cannot be 0".into(), "1 or more");
+            }
+        }
+        let slots = self.tile_tokens.saturating_mul(self.tiles);
+        if self.window > slots {
+            let message = format!(
+                "a window of {} tokens does not fit into {} tiles of {} tokens",
+                self.window, self.tiles, self.tile_tokens
+            );
+            report("window", message, &format!("1 to {slots}, or more tiles"));
+        }
+        let quantization = &self.quantization;
+        let counter = match quantization.output {
+            Counter::Exact => None,
+            Counter::SignMagnitude(levels) | Counter::PublishedStep(levels) => Some(levels),
+        };
+        for (key, levels) in [
+            ("quantization.q", quantization.q),
+            ("quantization.stored", quantization.stored),
+            ("quantization.phi", quantization.phi),
+            ("quantization.output", counter),
+        ] {
+            if levels.is_some_and(|levels| !(2..=65_536).contains(&levels)) {
+                report(key, format!("{} levels", levels.unwrap_or(0)), "2 to 65536 levels, or none");
+            }
+        }
+        for (key, value) in [("vdd_v", self.vdd_v), ("s_sat", self.s_sat), ("a_sat", self.a_sat)] {
+            if !(value > 0.0 && value.is_finite()) {
+                report(key, format!("{value} is not positive"), "a positive number");
+            }
+        }
+        if !(self.lambda >= 0.0 && self.lambda.is_finite()) {
+            report("lambda", format!("{} is not a decay", self.lambda), "0 or more per token");
+        }
+        if self.die.is_some() && self.level != Level::Table {
+            report("die", format!("{} has no spread", self.level.name()), "a die with the level `table`");
+        }
+        Error::collect(problems).map_or(Ok(()), Err)
+    }
+}

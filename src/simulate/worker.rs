@@ -1,0 +1,170 @@
+//! The worker: the body of the hidden subcommand that owns one ngspice.
+//!
+//! It runs in a private directory that the pool made for it, reads requests from an inherited socket and writes replies to
+//! it, one request at a time. It ends when the socket closes, when its parent dies, and after anything that leaves ngspice in
+//! doubt; the pool starts another.
+
+use std::io::{BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::ffi::inherited_socket;
+use super::protocol::{Reply, Request, append_frame, read_frame};
+use super::session::{Done, SPICEINIT, Session};
+use crate::error::{Error, Kind, Problem, Result};
+
+/// Jobs between two readings of the resident memory; a reading costs about 10 us.
+const MEMORY_INTERVAL: u64 = 32;
+
+/// Serves the pool at the other end of descriptor `fd` until there is nothing more to do; the process's exit code.
+pub fn worker_main(fd: i32) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).is_err() {
+        return Kind::Internal.exit_code().into();
+    }
+    match serve(fd) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => Kind::Io.exit_code().into(),
+    }
+}
+
+fn serve(fd: i32) -> std::io::Result<()> {
+    let mut socket = inherited_socket(fd)?;
+    let cancelled = Arc::new(AtomicU64::new(0));
+    let (sender, requests) = channel();
+    let (reading, cancelled_by_reader) = (socket.try_clone()?, Arc::clone(&cancelled));
+    std::thread::Builder::new()
+        .name("requests".into())
+        .spawn(move || read_requests(reading, &sender, &cancelled_by_reader))?;
+    std::fs::write(".spiceinit", SPICEINIT)?;
+    answer_requests(&mut socket, &requests, &cancelled)
+}
+
+/// Keeps reading while ngspice runs, so that the pool never waits for a full socket and its end is noticed at once.
+fn read_requests(socket: UnixStream, sender: &Sender<Request<'static>>, cancelled: &AtomicU64) {
+    let mut socket = BufReader::new(socket);
+    loop {
+        match read_frame::<Request<'static>>(&mut socket) {
+            Ok(Some(Request::Cancel { batch })) => {
+                cancelled.fetch_max(batch, Ordering::SeqCst);
+            }
+            Ok(Some(request)) => {
+                if sender.send(request).is_err() {
+                    return;
+                }
+            }
+            // The pool is gone. An orderly exit would run libngspice's destructors under a running analysis.
+            Ok(None) | Err(_) => {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                return;
+            }
+        }
+    }
+}
+
+fn write_frame(socket: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
+    let mut frame = Vec::new();
+    append_frame(&mut frame, reply)?;
+    socket.write_all(&frame)
+}
+
+fn answer_requests(
+    socket: &mut UnixStream,
+    requests: &Receiver<Request<'static>>,
+    cancelled: &AtomicU64,
+) -> std::io::Result<()> {
+    let mut session: Option<Session> = None;
+    let (mut jobs, mut resident_bytes) = (0u64, 0u64);
+    while let Ok(request) = requests.recv() {
+        if session.is_none() {
+            match Session::start() {
+                Ok(started) => session = Some(started),
+                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
+            }
+        }
+        let Some(session) = session.as_mut() else { return Ok(()) };
+        match request {
+            Request::Identify => match identity(session) {
+                Ok(identity) => write_frame(socket, &Reply::Identity(identity))?,
+                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
+            },
+            Request::Load(circuit) if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
+            Request::Load(circuit) => match session.load(circuit.into_owned()) {
+                Ok(()) => write_frame(socket, &Reply::Loaded)?,
+                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
+            },
+            Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
+                write_frame(socket, &Reply::Skipped)?;
+            }
+            Request::Run { job, .. } => match session.run(&job) {
+                Done::CircuitFault(problem) => return write_frame(socket, &Reply::CircuitFault((&problem).into())),
+                Done::Answer { answer, retire } => {
+                    if jobs % MEMORY_INTERVAL == 0 {
+                        resident_bytes = resident_memory().unwrap_or(0);
+                    }
+                    jobs += 1;
+                    write_frame(socket, &Reply::Answer { answer, resident_bytes, retire })?;
+                    if retire {
+                        return Ok(());
+                    }
+                }
+            },
+            // Handled where requests are read.
+            Request::Cancel { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+/// Resident memory of this process [bytes].
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
+/// `ngspice-39` and the first 64 bits of the library file's BLAKE3 hash.
+fn identity(session: &mut Session) -> Result<String> {
+    let version = session.version()?;
+    let path = library_file().ok_or_else(|| Error::new(Kind::SimulatorUnavailable, "cannot find libngspice's file"))?;
+    let bytes =
+        std::fs::read(&path).map_err(|error| Error::from(Problem::new(Kind::Io, error.to_string()).file(&path)))?;
+    Ok(format!("{version} {}", &blake3::hash(&bytes).to_hex()[..16]))
+}
+
+/// The file that libngspice was loaded from.
+fn library_file() -> Option<PathBuf> {
+    if let Ok(maps) = std::fs::read_to_string("/proc/self/maps") {
+        // The path is the sixth field and may hold blanks.
+        let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
+        return paths.map(Path::new).find(|path| is_library(path)).map(Path::to_path_buf);
+    }
+    let folders = ["/opt/homebrew/lib", "/usr/local/lib", "/usr/lib"];
+    folders.iter().map(|folder| Path::new(folder).join("libngspice.dylib")).find(|path| path.exists())
+}
+
+fn is_library(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.contains("ngspice") && name.contains(".so"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_told_from_other_files() {
+        assert!(is_library(Path::new("/usr/lib/libngspice.so.0.0.6")));
+        assert!(!is_library(Path::new("/usr/lib/ngspice/table.cm")));
+        assert!(!is_library(Path::new("/home/ngspice.so/bin/gaincell")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_has_memory() {
+        assert!(resident_memory().unwrap() > 1 << 16);
+    }
+}

@@ -1,0 +1,212 @@
+//! Decks and commands of columns at transistor level.
+//!
+//! A column bench holds everything but the cells. Per row it gets a stored voltage, two word lines and a cell; each of
+//! these is a source, so one loaded circuit serves every column and only `alter` commands run in between.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::measure::{Crossing, Edge, How, Measurement};
+use crate::netlist::{Deck, LoadedCircuit};
+use crate::units::Unit;
+
+/// A word line's recorded pulse: times [s] from the start of the conversion window, and the two phases [V].
+#[derive(Debug, Clone, PartialEq)]
+pub struct WordLine {
+    /// True phase: (time, voltage) vertices.
+    pub wl: Vec<(f64, f64)>,
+    /// Complement.
+    pub wlb: Vec<(f64, f64)>,
+}
+
+/// A column bench with `rows` cells.
+pub struct Column {
+    deck: Deck,
+    values: BTreeMap<String, f64>,
+    rows: usize,
+}
+
+impl Column {
+    /// The column of `rows` cells on the bench `deck`; `overrides` are its parameters.
+    ///
+    /// # Errors
+    /// A parameter without a value.
+    pub fn new(deck: Deck, rows: usize, overrides: &BTreeMap<String, f64>) -> Result<Column> {
+        let values = deck.values(overrides)?;
+        Ok(Column { deck, values, rows })
+    }
+
+    /// A parameter of the bench.
+    pub fn value(&self, name: &str) -> f64 {
+        self.values.get(name).copied().unwrap_or(f64::NAN)
+    }
+
+    /// The circuit whose word lines are pulses, off until altered.
+    pub fn pulsed(&self, cell: &str, signals: &[String]) -> LoadedCircuit {
+        let t_in = self.value("t_in");
+        let word_lines = |i: usize| {
+            let (on, off) = (pulse_values(0.0, 0.0, t_in, 1e-9), pulse_values(self.vdd(), self.vdd(), t_in, 1e-9));
+            [format!("vwl{i} wl{i} 0 pulse({on})"), format!("vwlb{i} wlb{i} 0 pulse({off})")]
+        };
+        self.deck.circuit(&self.values, signals, &self.cells(cell, word_lines))
+    }
+
+    /// The circuit whose word lines follow recorded pulses; `None` is a word line that stays off.
+    pub fn driven(&self, cell: &str, lines: &[Option<WordLine>], signals: &[String]) -> LoadedCircuit {
+        let word_lines = |i: usize| match lines.get(i).and_then(Option::as_ref) {
+            Some(line) => {
+                [format!("vwl{i} wl{i} 0 pwl({})", pwl(&line.wl)), format!("vwlb{i} wlb{i} 0 pwl({})", pwl(&line.wlb))]
+            }
+            None => [format!("vwl{i} wl{i} 0 0"), format!("vwlb{i} wlb{i} 0 {:e}", self.vdd())],
+        };
+        self.deck.circuit(&self.values, signals, &self.cells(cell, word_lines))
+    }
+
+    fn cells(&self, cell: &str, word_lines: impl Fn(usize) -> [String; 2]) -> Vec<String> {
+        (0..self.rows)
+            .flat_map(|i| {
+                let [wl, wlb] = word_lines(i);
+                [
+                    format!("vst{i} s{i} 0 {:e}", self.vdd() / 2.0),
+                    wl,
+                    wlb,
+                    format!("xc{i} we web wbl wl{i} wlb{i} bl vdd {cell}"),
+                    format!("ss{i} s{i} xc{i}.st set 0 setsw"),
+                ]
+            })
+            .collect()
+    }
+
+    /// Commands that store these voltages [V], one per row.
+    pub fn store(&self, stored_v: &[f64]) -> Vec<String> {
+        stored_v.iter().enumerate().map(|(i, v)| format!("alter vst{i} dc = {v:e}")).collect()
+    }
+
+    /// Commands that set pulses of these widths at half swing [s]; zero is no pulse.
+    pub fn pulses(&self, widths_s: &[f64]) -> Vec<String> {
+        let (t_in, vdd) = (self.value("t_in"), self.vdd());
+        let command = |(i, width): (usize, &f64)| {
+            let high = if *width > 0.0 { vdd } else { 0.0 };
+            let flat = (width - EDGE_S).max(1e-12);
+            [
+                format!("alter @vwl{i}[pulse] = [ {} ]", pulse_values(0.0, high, t_in, flat)),
+                format!("alter @vwlb{i}[pulse] = [ {} ]", pulse_values(vdd, vdd - high, t_in, flat)),
+            ]
+        };
+        widths_s.iter().enumerate().flat_map(command).collect()
+    }
+
+    fn vdd(&self) -> f64 {
+        self.value("vdd")
+    }
+
+    /// The analysis as a command, and the time at which it must have ended [s].
+    pub fn analysis(&self) -> Result<(String, Option<f64>)> {
+        Ok((self.deck.analysis_command(&self.values)?, self.deck.stop_time(&self.values)?))
+    }
+
+    /// Width of the output pulse at half swing; no pulse has width zero.
+    pub fn width(&self) -> Measurement {
+        let crossing = |edge| Crossing {
+            signal: "v(wl)".to_string(),
+            level: self.vdd() / 2.0,
+            edge,
+            nth: 1,
+            from: f64::NEG_INFINITY,
+            to: f64::INFINITY,
+        };
+        let how = How::Delay { start: crossing(Edge::Rise), end: crossing(Edge::Fall), or_zero: true };
+        Measurement { column: "t_width_s".to_string(), unit: Unit::Second, how }
+    }
+
+    /// The latched sign's voltage at the end of the conversion.
+    pub fn sign(&self) -> Measurement {
+        let at = self.value("t_conv") + self.value("t_max") - 1e-9;
+        let how = How::At { signal: "v(sgn)".to_string(), at };
+        Measurement { column: "v_sign_v".to_string(), unit: Unit::Volt, how }
+    }
+}
+
+/// Rise and fall time of the K array's word-line pulses, 0 to 100 % [s]; the same as in the bench that measures a cell's charge.
+const EDGE_S: f64 = 50e-12;
+
+fn pulse_values(low: f64, high: f64, delay: f64, flat: f64) -> String {
+    format!("{low:e} {high:e} {delay:e} {EDGE_S:e} {EDGE_S:e} {flat:e} 1")
+}
+
+fn pwl(points: &[(f64, f64)]) -> String {
+    points.iter().map(|(t, v)| format!("{t:e} {v:e}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A recorded signal as few straight lines: samples within `pin_v` of a rail are put on it (what an overshoot leaves
+/// would otherwise be stretched over the whole plateau), then vertices are dropped while the line stays within
+/// `tolerance_v` (Douglas and Peucker, Cartographica 10, 112 (1973)).
+pub fn vertices(time_s: &[f64], signal_v: &[f64], vdd_v: f64, pin_v: f64, tolerance_v: f64) -> Vec<(f64, f64)> {
+    let pinned: Vec<(f64, f64)> = time_s
+        .iter()
+        .zip(signal_v)
+        .map(|(t, v)| {
+            let on_rail = if v.abs() < pin_v {
+                0.0
+            } else if (v - vdd_v).abs() < pin_v {
+                vdd_v
+            } else {
+                *v
+            };
+            (*t, on_rail)
+        })
+        .collect();
+    if pinned.len() < 3 {
+        return pinned;
+    }
+    let mut keep = vec![false; pinned.len()];
+    keep[0] = true;
+    keep[pinned.len() - 1] = true;
+    // Where a plateau begins or ends, its vertex stays: the plateau must be exact.
+    for k in 1..pinned.len() - 1 {
+        let flat = |a: usize, b: usize| pinned[a].1 == pinned[b].1 && (pinned[a].1 == 0.0 || pinned[a].1 == vdd_v);
+        keep[k] = flat(k - 1, k) != flat(k, k + 1);
+    }
+    let anchors: Vec<usize> = (0..pinned.len()).filter(|k| keep[*k]).collect();
+    for pair in anchors.windows(2) {
+        thin(&pinned, pair[0], pair[1], tolerance_v, &mut keep);
+    }
+    pinned.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(point, _)| *point).collect()
+}
+
+fn thin(points: &[(f64, f64)], first: usize, last: usize, tolerance: f64, keep: &mut [bool]) {
+    let ((t0, v0), (t1, v1)) = (points[first], points[last]);
+    let deviation = |k: usize| {
+        let (t, v) = points[k];
+        let line = if t1 > t0 { v0 + (v1 - v0) * (t - t0) / (t1 - t0) } else { v0 };
+        (v - line).abs()
+    };
+    let worst = (first + 1..last).max_by(|a, b| deviation(*a).total_cmp(&deviation(*b)));
+    if let Some(k) = worst.filter(|k| deviation(*k) > tolerance) {
+        keep[k] = true;
+        thin(points, first, k, tolerance, keep);
+        thin(points, k, last, tolerance, keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pulse_keeps_its_edges_and_its_plateaus() {
+        let time: Vec<f64> = (0..400).map(|k| f64::from(k) * 1e-12).collect();
+        let edge = |t: f64, at: f64| 0.45 * (1.0 + ((t - at) / 8e-12).tanh());
+        let signal: Vec<f64> = time.iter().map(|t| edge(*t, 100e-12) - edge(*t, 300e-12)).collect();
+        let points = vertices(&time, &signal, 0.9, 5e-3, 10e-3);
+        assert!(points.len() < 30, "{}", points.len());
+        let xs: Vec<f64> = points.iter().map(|p| p.0).collect();
+        let ys: Vec<f64> = points.iter().map(|p| p.1).collect();
+        for (t, v) in time.iter().zip(&signal) {
+            let line = crate::waveform::interpolate(&xs, &ys, *t).unwrap();
+            assert!((line - v).abs() < 15e-3, "{t:e}: {line} for {v}");
+        }
+        let plateau = crate::waveform::interpolate(&xs, &ys, 200e-12).unwrap();
+        assert_eq!(plateau, 0.9);
+    }
+}

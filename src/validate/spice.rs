@@ -1,0 +1,166 @@
+//! Running jobs of a validation through the simulator, with the store of earlier runs in front.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::dataset::{Outcome, PointId, Row, Runtime, Store, Value};
+use crate::error::{Error, Kind, Problem, Result};
+use crate::measure::Measurement;
+use crate::netlist::{LoadedCircuit, locate};
+use crate::simulate::{Answer, Circuit, Job, Simulator};
+use crate::waveform::Waveform;
+
+/// One run of a circuit.
+pub struct Request {
+    /// Commands before the analysis.
+    pub alters: Vec<String>,
+    /// The analysis.
+    pub analysis: String,
+    /// When a transient must have ended [s].
+    pub t_stop_s: Option<f64>,
+    /// What is measured.
+    pub measurements: Vec<Measurement>,
+}
+
+/// What is made of a kept waveform: curves that are stored beside the measurements.
+pub type Reduce<'a> = Option<&'a dyn Fn(&Waveform) -> BTreeMap<String, Value>>;
+
+/// A simulator, its identity and the store.
+pub struct Spice<'a> {
+    /// Runs what is not stored.
+    pub simulator: &'a mut dyn Simulator,
+    /// `results/.store`.
+    pub store: &'a Path,
+    /// Start-up commands of the technology.
+    pub startup: &'a [String],
+    /// Told (done, all) after every run; `false` stops.
+    pub tell: &'a mut dyn FnMut(usize, usize) -> bool,
+    /// Runs that were stored already.
+    pub cached: usize,
+    /// Runs in all.
+    pub runs: usize,
+}
+
+impl Spice<'_> {
+    /// Runs every request on `circuit`; answers in the order of the requests.
+    ///
+    /// # Errors
+    /// The simulator's; [`Kind::IncompleteSweep`] if any run fails: a validation leaves no column out.
+    pub fn run(
+        &mut self,
+        circuit: &LoadedCircuit,
+        signals: &[String],
+        requests: &[Request],
+        reduce: Reduce<'_>,
+    ) -> Result<Vec<BTreeMap<String, Value>>> {
+        let identity = self.simulator.identity()?;
+        let ids: Vec<PointId> =
+            requests.iter().map(|r| request_id(&circuit.key, self.startup, &identity, r, reduce.is_some())).collect();
+        let mut store = Store::open(self.store, &circuit.key)?;
+        let mut answers: Vec<Option<BTreeMap<String, Value>>> =
+            ids.iter().map(|id| store.get(id).map(|row| row.measured.clone())).collect();
+        let jobs: Vec<Job> = requests
+            .iter()
+            .enumerate()
+            .filter(|(k, _)| answers[*k].is_none())
+            .map(|(k, request)| job(k, request, signals, reduce.is_some()))
+            .collect();
+        self.runs += requests.len();
+        self.cached += requests.len() - jobs.len();
+        let mut done = requests.len() - jobs.len();
+        if !(self.tell)(done, requests.len()) {
+            return Err(interrupted());
+        }
+        let loaded =
+            Circuit { key: circuit.key.clone(), lines: circuit.lines.clone(), startup: self.startup.to_vec() };
+        let (mut failure, mut stopped) = (None, false);
+        let tell = &mut *self.tell;
+        let result = self.simulator.run(&loaded, &jobs, &mut |answer: Answer| {
+            let k = answer.ticket as usize;
+            done += 1;
+            if answer.outcome != Outcome::Ok {
+                failure.get_or_insert_with(|| format!("{}: {}", answer.outcome, answer.message));
+                return false;
+            }
+            let mut measured = answer.measured;
+            if let (Some(reduce), Some(waveform)) = (reduce, &answer.waveform) {
+                measured.extend(reduce(waveform));
+            }
+            let (row, runtime) = stored(&ids[k], measured.clone(), answer.worker, answer.wall_s, answer.time_points);
+            if let Err(error) = store.insert(&row, &runtime) {
+                failure.get_or_insert_with(|| error.to_string());
+                return false;
+            }
+            answers[k] = Some(measured);
+            stopped = !tell(done, requests.len());
+            !stopped
+        });
+        store.flush()?;
+        result.map_err(|error| locate(error, &circuit.origins))?;
+        if let Some(message) = failure {
+            return Err(Problem::new(Kind::IncompleteSweep, format!("a run of the reference failed: {message}"))
+                .help("no column may be left out of a validation; look at the worker's words above")
+                .into());
+        }
+        if stopped {
+            return Err(interrupted());
+        }
+        answers.into_iter().map(|a| a.ok_or_else(|| Error::new(Kind::Internal, "a run was never answered"))).collect()
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "interrupted; every finished run is stored")
+}
+
+fn job(ticket: usize, request: &Request, signals: &[String], keep_waveform: bool) -> Job {
+    Job {
+        ticket: ticket as u64,
+        alters: request.alters.clone(),
+        analysis: request.analysis.clone(),
+        t_stop_s: request.t_stop_s,
+        signals: signals.to_vec(),
+        measurements: request.measurements.clone(),
+        values: BTreeMap::new(),
+        keep_waveform,
+        max_time_points: 200_000,
+        wall_limit_s: 300.0,
+    }
+}
+
+fn stored(
+    id: &PointId,
+    measured: BTreeMap<String, Value>,
+    worker: u32,
+    wall_s: f64,
+    time_points: u64,
+) -> (Row, Runtime) {
+    let row = Row {
+        id: id.clone(),
+        index: 0,
+        values: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        outcome: Outcome::Ok,
+        tier: 0,
+        measured,
+        message: String::new(),
+    };
+    let finished_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+    (row, Runtime { id: id.clone(), worker, wall_s, time_points, cached: false, finished_unix_s })
+}
+
+fn request_id(circuit: &str, startup: &[String], simulator: &str, request: &Request, reduced: bool) -> PointId {
+    let mut hasher = blake3::Hasher::new();
+    let mut feed = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    feed("gaincell-reference-1");
+    feed(simulator);
+    feed(circuit);
+    startup.iter().chain(&request.alters).for_each(|line| feed(line));
+    feed(&request.analysis);
+    feed(&format!("{:?} {reduced}", request.measurements));
+    PointId(hasher.finalize().to_hex()[..32].to_string())
+}
