@@ -26,6 +26,7 @@ pub mod nonlinearity_family;
 pub mod nonlinearity_level;
 pub mod panel;
 pub mod readout;
+pub mod results;
 pub mod retention;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -49,14 +49,13 @@ fn write() -> WriteData {
     let series = |v_prev_v: f64| {
         let v_level_v = steps(0.0, 0.9, 15);
         let v_written_v: Vec<f64> = v_level_v.iter().map(|v| v + (v_prev_v - v) * 4e-4).collect();
-        let v_stored_v =
-            v_written_v.iter().map(|v| v - 6e-3 + 0.014 * (v - 0.45) + 9e-3 * (v - 0.45).powi(3)).collect();
-        WriteSeries { v_prev_v, v_level_v, v_written_v, v_stored_v }
+        let stored = |v: &f64| v - 6e-3 + 0.014 * (v - 0.45) + 9e-3 * (v - 0.45).powi(3);
+        let v_stored_v: Vec<f64> = v_written_v.iter().map(stored).collect();
+        let fitted_v = v_stored_v.iter().enumerate().map(|(i, v)| v + 2e-5 * normal(i, 2)).collect();
+        WriteSeries { v_prev_v, v_level_v, v_written_v, v_stored_v, fitted_v }
     };
-    let fitted: Vec<(f64, f64)> =
-        steps(0.0, 0.9, 60).into_iter().map(|v| (v, v - 6e-3 + 0.0145 * (v - 0.45))).collect();
-    let held_out = fitted.iter().copied().step_by(6).map(|(x, y)| (x + 0.004, y + 0.0042)).collect();
-    WriteData { conditions: conditions(), t_write_s: 4e-9, series: vec![series(0.0), series(0.9)], fitted, held_out }
+    let held_out = steps(0.03, 0.87, 12).into_iter().map(|v| (v, v - 6e-3 + 0.0145 * (v - 0.45))).collect();
+    WriteData { conditions: conditions(), t_write_s: 4e-9, series: vec![series(0.0), series(0.9)], held_out }
 }
 
 fn retention() -> RetentionData {

@@ -18,6 +18,8 @@ pub struct WriteSeries {
     pub v_written_v: Vec<f64>,
     /// After it has closed [V].
     pub v_stored_v: Vec<f64>,
+    /// Fitted stored voltage [V]; may be empty.
+    pub fitted_v: Vec<f64>,
 }
 
 /// What the figure shows.
@@ -29,8 +31,6 @@ pub struct WriteData {
     pub t_write_s: f64,
     /// One series per previous level.
     pub series: Vec<WriteSeries>,
-    /// Fitted stored voltage (driven, stored) [V]; may be empty.
-    pub fitted: Vec<(f64, f64)>,
     /// Held-out points (driven, stored) [V]; may be empty.
     pub held_out: Vec<(f64, f64)>,
 }
@@ -50,7 +50,10 @@ pub fn figure(data: &WriteData) -> Figure {
         above.points(&format!("SPICE, was {} V", series.v_prev_v), points, Marker::open(*shape, *color));
     }
     above.points("held out", data.held_out.iter().copied(), Marker::filled(Shape::Diamond, GREEN));
-    above.line("fit", data.fitted.iter().copied(), Stroke::thin(BLACK, Dash::Solid));
+    for series in &data.series {
+        let fitted = series.v_level_v.iter().copied().zip(series.fitted_v.iter().copied());
+        above.line("fit", fitted, Stroke::thin(BLACK, Dash::Solid));
+    }
 
     let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
     let errors = data.series.iter().flat_map(|s| {

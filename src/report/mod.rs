@@ -8,6 +8,7 @@
 //! | [`experiment`] | per experiment: what was simulated, figures, models |
 //! | [`prose`] | what each of the standard experiments simulates and how its figures are read |
 //! | [`sweeps`] | how many points, how they ended |
+//! | `from_results` | the stages' own types as rows of the page |
 //! | [`lut`] | lookup tables: axes, validity, how to read them |
 //!
 //! The page holds its figures as inline SVG and its style; it asks for nothing else and needs no script. Everything that
@@ -16,6 +17,7 @@
 pub mod devices;
 pub mod experiment;
 pub mod format;
+mod from_results;
 pub mod header;
 pub mod lut;
 pub mod prose;
@@ -29,6 +31,7 @@ use askama::Template;
 
 pub use devices::DeviceRow;
 pub use experiment::{Experiment, HandCheck, ModelParameter, ModelSummary, ReportFigure};
+pub use from_results::experiments;
 pub use header::Header;
 pub use lut::{Bound, LutGrid, LutSummary};
 pub use sweeps::SweepRow;

@@ -72,6 +72,11 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// Names of the experiments that have a text, in the order of the page.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TEXTS.iter().map(|(name, ..)| *name)
+}
+
 /// An experiment with its standard text, without figures and models; `None` for one that has none.
 pub fn standard(name: &str) -> Option<Experiment> {
     let (id, title, explanation, how_to_read) = TEXTS.iter().find(|(id, ..)| *id == name)?;
