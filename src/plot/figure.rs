@@ -144,16 +144,17 @@ impl Figure {
     }
 }
 
-/// Lines no longer than `room`, broken at spaces.
+/// Lines no longer than `room`, broken at the dots between its parts if it has such, else at spaces.
 fn wrapped(text: &str, size_px: f64, bold: bool, room: f64) -> Vec<String> {
+    let between = if text.contains(" · ") { " · " } else { " " };
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
+    for part in text.split(between).filter(|part| !part.is_empty()) {
         match lines.last_mut() {
-            Some(line) if text_width_px(&format!("{line} {word}"), size_px, bold) <= room => {
-                line.push(' ');
-                line.push_str(word);
+            Some(line) if text_width_px(&format!("{line}{between}{part}"), size_px, bold) <= room => {
+                line.push_str(between);
+                line.push_str(part);
             }
-            _ => lines.push(word.to_string()),
+            _ => lines.push(part.to_string()),
         }
     }
     lines

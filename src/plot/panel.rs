@@ -104,10 +104,13 @@ impl Panel {
         self.entry(label, Some(stroke), None, None);
         self.series.push(Series::Guide(points.into_iter().collect(), stroke));
     }
-    /// Markers.
+    /// Markers; none leave no entry in the legend.
     pub fn points(&mut self, label: &str, points: impl IntoIterator<Item = (f64, f64)>, marker: Marker) {
-        self.entry(label, None, Some(marker), None);
-        self.series.push(Series::Points(points.into_iter().collect(), marker));
+        let points: Vec<(f64, f64)> = points.into_iter().collect();
+        if !points.is_empty() {
+            self.entry(label, None, Some(marker), None);
+            self.series.push(Series::Points(points, marker));
+        }
     }
     /// Bars from zero between consecutive `edges`; one height fewer than edges.
     pub fn bars(&mut self, label: &str, edges: &[f64], heights: &[f64], color: RGBColor) {

@@ -35,6 +35,9 @@ pub struct Results<'a> {
     pub cell: &'a str,
 }
 
+/// The expected spread is that of a linear response: it shows whether the response is linear, not whether it is right.
+const EXPECTATION: &str = "σ of a linear response to the draws";
+
 /// Two numbers are the same swept value.
 fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
@@ -292,15 +295,15 @@ impl Results<'_> {
         let rows = self.dataset("variability_cell")?;
         let mut levels = Vec::new();
         for (v_store_v, view) in rows.ok().split("v_store_v") {
-            let sigma_by_hand_c = self.sigma_by_hand(rows, v_store_v)?;
-            levels.push(LevelSpread { v_store_v, charge_c: view.numbers("charge_c")?, sigma_by_hand_c });
+            let sigma_expected_c = self.sigma_expected(rows, v_store_v)?;
+            levels.push(LevelSpread { v_store_v, charge_c: view.numbers("charge_c")?, sigma_expected_c });
         }
-        Ok(LevelsData { conditions: self.conditions(), t_pulse_s: T_MAX_S, levels })
+        Ok(LevelsData { conditions: self.conditions(), t_pulse_s: T_MAX_S, expectation: EXPECTATION.into(), levels })
     }
 
     /// Root of the sum over all draws of (sensitivity x standard deviation of the draw) squared; sensitivities are those of
     /// the linear response that the variability model was fitted with, as currents at the levels.
-    fn sigma_by_hand(&self, rows: &Dataset, v_store_v: f64) -> Result<f64> {
+    fn sigma_expected(&self, rows: &Dataset, v_store_v: f64) -> Result<f64> {
         let levels = rows.ok().unique("v_store_v");
         let level = levels.iter().position(|v| near(*v, v_store_v));
         let Some((level, response)) = level.zip(self.models.variability.model.sensitivity.as_ref()) else {
@@ -327,9 +330,10 @@ impl Results<'_> {
                 offset_c.push(zero);
             }
         }
-        let name = |name: &str| name.trim_start_matches("current_at_").trim_end_matches("v_a").to_string() + " V";
+        let name = |name: &str| name.trim_start_matches("current_at_").trim_end_matches("v_a").replace('-', "−") + " V";
         Ok(VariabilityData {
             conditions: self.conditions(),
+            expectation: EXPECTATION.into(),
             levels: self.levels()?.levels,
             parameters: cell.quantities.iter().map(|quantity| name(&quantity.name)).collect(),
             correlation: cell.correlation.clone(),

@@ -162,10 +162,10 @@ fn levels() -> LevelsData {
     let spread = |(k, v_store_v): (usize, f64)| {
         let sigma = 1.1e-15 + 2.2e-15 * (v_store_v - 0.45).abs();
         let charge_c = (0..300).map(|i| 2.4e-15 * cubic(v_store_v) + sigma * normal(i, k)).collect();
-        LevelSpread { v_store_v, charge_c, sigma_by_hand_c: 0.93 * sigma }
+        LevelSpread { v_store_v, charge_c, sigma_expected_c: 0.93 * sigma }
     };
     let levels = steps(0.0, 0.9, 8).into_iter().enumerate().map(spread).collect();
-    LevelsData { conditions: conditions(), t_pulse_s: 15e-9, levels }
+    LevelsData { conditions: conditions(), t_pulse_s: 15e-9, expectation: "by hand (Pelgrom)".into(), levels }
 }
 
 fn variability() -> VariabilityData {
@@ -175,6 +175,7 @@ fn variability() -> VariabilityData {
     let correlation = (0..5).map(|i| (0..5).map(|j| r(i, j)).collect()).collect();
     VariabilityData {
         conditions: conditions(),
+        expectation: levels().expectation,
         levels: levels().levels,
         parameters,
         correlation,

@@ -16,6 +16,8 @@ use crate::error::Result;
 pub struct VariabilityData {
     /// Conditions.
     pub conditions: Conditions,
+    /// Where the expected standard deviations come from, as [`super::variability_levels::LevelsData::expectation`].
+    pub expectation: String,
     /// Charge of the dice at every level.
     pub levels: Vec<LevelSpread>,
     /// Names of the cell's fitted parameters.
@@ -51,12 +53,12 @@ fn sigmas(data: &VariabilityData) -> Panel {
     let simulated = data.levels.iter().filter_map(|l| Some((l.v_store_v, Histogram::new(&l.charge_c)?)));
     let simulated: Vec<(f64, f64, usize)> =
         simulated.map(|(v, histogram)| (v, histogram.sigma, histogram.counts.iter().sum::<f64>() as usize)).collect();
-    let by_hand: Vec<(f64, f64)> = data.levels.iter().map(|l| (l.v_store_v, l.sigma_by_hand_c)).collect();
-    let top = simulated.iter().map(|(_, s, _)| *s).chain(by_hand.iter().map(|(_, s)| *s)).fold(0.0, f64::max);
+    let expected: Vec<(f64, f64)> = data.levels.iter().map(|l| (l.v_store_v, l.sigma_expected_c)).collect();
+    let top = simulated.iter().map(|(_, s, _)| *s).chain(expected.iter().map(|(_, s)| *s)).fold(0.0, f64::max);
     let x = Axis::linear("Stored voltage", "V", data.levels.iter().map(|l| l.v_store_v)).prefix(0);
     let mut panel =
         Panel::new("Cell: standard deviation of charge", x, Axis::between("σ of charge", "C", 0.0, 1.25 * top));
-    panel.line("by hand (Pelgrom)", by_hand, Stroke::new(VERMILLION, Dash::Dashed));
+    panel.line(&data.expectation, expected, Stroke::new(VERMILLION, Dash::Dashed));
     let points: Vec<(f64, f64)> = simulated.iter().map(|(v, s, _)| (*v, *s)).collect();
     panel.points("SPICE, with 95 % interval", points, Marker::filled(Shape::Circle, BLUE).radius(4.5));
     for (v, sigma, n) in simulated {

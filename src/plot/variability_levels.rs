@@ -15,8 +15,8 @@ pub struct LevelSpread {
     pub v_store_v: f64,
     /// One charge per die [C].
     pub charge_c: Vec<f64>,
-    /// Standard deviation by hand: Pelgrom's sigmas times the nominal sensitivities [C].
-    pub sigma_by_hand_c: f64,
+    /// Standard deviation that [`LevelsData::expectation`] gives [C].
+    pub sigma_expected_c: f64,
 }
 
 /// What the figure shows.
@@ -26,6 +26,8 @@ pub struct LevelsData {
     pub conditions: Conditions,
     /// Pulse width [s].
     pub t_pulse_s: f64,
+    /// Where the expected standard deviations come from, in a few words: `by hand`, `linear response`.
+    pub expectation: String,
     /// Levels, ascending.
     pub levels: Vec<LevelSpread>,
 }
@@ -37,8 +39,9 @@ const COLUMNS: usize = 4;
 pub fn figure(data: &LevelsData) -> Figure {
     let dice = data.levels.iter().map(|level| level.charge_c.len()).max().unwrap_or(0);
     let conditions = data.conditions.line(&format!(
-        "{dice} dice · pulse {} · bars SPICE, line Gaussian of the same σ, dashes σ by hand (Pelgrom)",
-        eng(data.t_pulse_s, "s")
+        "{dice} dice · pulse {} · bars SPICE, line Gaussian of the same σ, dashes {}",
+        eng(data.t_pulse_s, "s"),
+        data.expectation
     ));
     let rows = data.levels.len().div_ceil(COLUMNS).max(1);
     let top = data.levels.iter().filter_map(|l| Some(Histogram::new(&l.charge_c)?.top())).fold(1.0, f64::max);
@@ -73,14 +76,14 @@ fn panel(level: &LevelSpread, first: bool, top: f64) -> Panel {
     let margin = 0.15 * (edges[edges.len() - 1] - edges[0]);
     let x = Axis::between("Charge", "C", edges[0] - margin, edges[edges.len() - 1] + margin);
     let y = Axis::between(if first { "Dice" } else { "" }, "", 0.0, 1.12 * top);
-    let mut panel = Panel::new(format!("{:.3} V stored", level.v_store_v), x, y);
+    let mut panel = Panel::new(format!("{:.3} V stored", level.v_store_v).replace('-', "−"), x, y);
     if let Some(histogram) = histogram {
-        let (sigma, by_hand) = (histogram.sigma, level.sigma_by_hand_c);
+        let (sigma, expected) = (histogram.sigma, level.sigma_expected_c);
         panel.bars("", &histogram.edges, &histogram.counts, SKY);
         let label = format!("σ {}", eng(sigma, "C"));
         panel.line(&label, histogram.gaussian(sigma), Stroke::new(BLACK, Dash::Solid));
-        let label = format!("by hand {}", eng(by_hand, "C"));
-        panel.line(&label, histogram.gaussian(by_hand), Stroke::new(VERMILLION, Dash::Dashed));
+        let label = format!("expected {}", eng(expected, "C"));
+        panel.line(&label, histogram.gaussian(expected), Stroke::new(VERMILLION, Dash::Dashed));
     }
     panel
 }

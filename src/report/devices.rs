@@ -54,7 +54,11 @@ impl DeviceRow {
     /// Measured over target, as a signed percentage.
     pub fn deviation(&self) -> String {
         let deviation = 100.0 * (self.measured / self.target - 1.0);
-        if deviation.is_finite() { format!("{deviation:+.1} %").replace('-', "−") } else { "–".into() }
+        match deviation {
+            d if !d.is_finite() => "–".into(),
+            d if d.abs() < 0.05 => "0.0 %".into(),
+            d => format!("{d:+.1} %").replace('-', "−"),
+        }
     }
     /// The accepted deviation.
     pub fn accepted(&self) -> String {

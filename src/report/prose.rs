@@ -56,8 +56,8 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
         "Mismatch",
         "Threshold voltage and current factor of every transistor are drawn from Pelgrom's law, independently, with a seed \
          that is part of the sweep; every die is simulated at all levels, and the converters at three charges.",
-        "Histograms are dice, the line is the Gaussian of the same standard deviation, dashes the standard deviation \
-         computed by hand from Pelgrom's constants and the nominal sensitivities. If the two part, the response is not \
+        "Histograms are dice, the line is the Gaussian of the same standard deviation, dashes the Gaussian of \
+         the standard deviation that the legend names as expected; where the two part, or the bars lean, the response is not \
          linear in the draws. The map shows which fitted parameters of a cell move together.",
     ),
     (
