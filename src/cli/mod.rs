@@ -1,7 +1,12 @@
 //! The command line: the only place that prints.
 
+mod emulate;
+mod figures;
+mod models;
 mod output;
+mod run;
 mod sweep;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,9 +63,27 @@ pub(crate) struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole chain: sweeps, fits, lookup table, validation, plots, report
+    #[command(after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell --out /scratch/today run")]
+    Run(run::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again
     #[command(after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all")]
     Sweep(sweep::SweepArgs),
+    /// Fit the compact models to the rows of the sweeps
+    #[command(after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'")]
+    Fit,
+    /// Write the lookup table from the fitted models
+    #[command(after_help = "Examples:\n  gaincell export\n  gaincell export --json")]
+    Export,
+    /// Attention on the emulated arrays: Q, K, V from an NPZ file to S, phi(S) and output
+    Emulate(emulate::EmulateArgs),
+    /// Compare the emulator with transistor-level SPICE
+    #[command(after_help = "Examples:\n  gaincell validate\n  gaincell validate --seed 7 --json")]
+    Validate(validate::ValidateArgs),
+    /// Draw the figures from what is in results/
+    Plot,
+    /// Write results/report.html from what is in results/
+    Report,
     /// A simulator process of a sweep
     #[command(hide = true)]
     Worker {
@@ -81,7 +104,7 @@ pub(crate) struct Context {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     if let Command::Worker { fd } = cli.command {
-        return crate::simulate::worker_main(fd);
+        return worker(fd);
     }
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -96,7 +119,14 @@ fn dispatch(cli: Cli) -> Result<()> {
     let project = Project::find(cli.common.project.as_deref(), cli.common.out.as_deref())?;
     let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
     match cli.command {
+        Command::Run(args) => run::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),
+        Command::Fit => models::fit(&context),
+        Command::Export => models::export(&context),
+        Command::Emulate(args) => emulate::emulate(&context, &args),
+        Command::Validate(args) => validate::validate(&context, &args),
+        Command::Plot => figures::plot(&context),
+        Command::Report => figures::report(&context),
         Command::Worker { .. } => Ok(()),
     }
 }
@@ -115,4 +145,22 @@ fn on_interrupt() -> Result<Arc<AtomicBool>> {
     })
     .map_err(|source| Error::new(Kind::Internal, format!("cannot listen for Ctrl-C: {source}")))?;
     Ok(flag)
+}
+
+#[cfg(feature = "simulate")]
+fn worker(fd: i32) -> ExitCode {
+    crate::simulate::worker_main(fd)
+}
+
+#[cfg(not(feature = "simulate"))]
+fn worker(_fd: i32) -> ExitCode {
+    ExitCode::from(Kind::FeatureMissing.exit_code())
+}
+
+/// What a subcommand says that this build cannot do.
+#[allow(dead_code)]
+fn without(feature: &str) -> Error {
+    crate::error::Problem::new(Kind::FeatureMissing, format!("this gaincell was built without the feature `{feature}`"))
+        .help(format!("build it with `cargo build --features {feature}`"))
+        .into()
 }

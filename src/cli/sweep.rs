@@ -9,7 +9,7 @@ use super::output::{Bar, note, print, print_json, table};
 use crate::campaign::{SweepSummary, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
-use crate::simulate::{PoolOptions, WorkerPool};
+use crate::simulate::Simulator;
 use crate::spec::SweepSpec;
 use crate::tech::Technology;
 
@@ -42,15 +42,20 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
 }
 
 /// A pool of simulator processes, as the options ask for.
-pub(super) fn pool(context: &Context) -> Result<WorkerPool> {
+#[cfg(feature = "simulate")]
+pub(super) fn pool(context: &Context) -> Result<Box<dyn Simulator>> {
     let worker_program =
         std::env::current_exe().map_err(|source| Error::io("gaincell", "find the running program", source))?;
-    let mut options = PoolOptions::new(worker_program);
-    if let Some(workers) = context.common.workers {
-        options.workers = std::num::NonZeroUsize::new(workers as usize);
-    }
+    let mut options = crate::simulate::PoolOptions::new(worker_program);
+    options.workers = context.common.workers.and_then(|n| std::num::NonZeroUsize::new(n as usize));
     options.interrupt = context.interrupt.clone();
-    WorkerPool::new(options)
+    Ok(Box::new(crate::simulate::WorkerPool::new(options)?))
+}
+
+/// Without ngspice there is no pool.
+#[cfg(not(feature = "simulate"))]
+pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
+    Err(super::without("simulate"))
 }
 
 /// Checks every named sweep first, then runs them one after the other.
@@ -63,7 +68,7 @@ pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> R
     let mut summaries = Vec::new();
     for spec in &specs {
         let mut bar = Bar::new(context, &spec.name);
-        let result = run_sweep(&context.project, spec, &tech, profile, &mut pool, &mut |progress| {
+        let result = run_sweep(&context.project, spec, &tech, profile, pool.as_mut(), &mut |progress| {
             bar.tell(progress);
             !context.interrupt.load(Ordering::SeqCst)
         });

@@ -62,8 +62,8 @@ impl TableModel {
             .transpose()?;
         let unsigned = Converter::new(&table.column_k, &table.readout_unsigned, &table.scale, false, physics.readout);
         let signed = Converter::new(&table.column_v, &table.readout_signed, &table.scale, true, physics.readout);
-        unsigned.open_clips(&table.readout_unsigned, &mut bounds);
-        signed.open_clips(&table.readout_signed, &mut bounds);
+        unsigned.open_clips(&mut bounds);
+        signed.open_clips(&mut bounds);
         let curves = |cell| {
             let mut curves = CellCurves::new(cell);
             if !physics.nonlinearity {

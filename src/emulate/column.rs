@@ -5,7 +5,7 @@
 //! half of it on average, and each cell's current follows with its conductance g = dI/dV_BL.
 
 use crate::error::Result;
-use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Pchip, Pulse, Quantity, Readout, Scale, Tally};
+use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
 
 /// What one column's converter makes of a read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,7 +49,7 @@ impl LineSums {
 pub struct Converter {
     column: Column,
     /// `None`: the ideal straight line.
-    curve: Option<Pchip>,
+    curve: Option<WidthCurve>,
     readout_offset_c: f64,
     charge_per_unit_c: f64,
     full: f64,
@@ -63,7 +63,7 @@ impl Converter {
     pub fn new(column: &Column, readout: &Readout, scale: &Scale, signed: bool, physical: bool) -> Self {
         Converter {
             column: column.clone(),
-            curve: physical.then(|| Pchip::new(&readout.width_s.axes[0].values, &readout.width_s.values)),
+            curve: physical.then(|| WidthCurve::new(&readout.width_s)),
             readout_offset_c: readout.offset_c,
             charge_per_unit_c: scale.charge_per_unit_c,
             full: if signed { scale.a_sat } else { scale.s_sat },
@@ -73,15 +73,20 @@ impl Converter {
         }
     }
 
-    /// Takes limits off where the curve ends in a clip, or everywhere if it is the ideal line.
-    pub fn open_clips(&self, readout: &Readout, bounds: &mut Bounds) {
-        let (axis, widths) = (&readout.width_s.axes[0].values, &readout.width_s.values);
-        let n = axis.len();
+    /// Takes limits off where the curve clips within its box, since a clip goes on; everywhere if it is the ideal line.
+    pub fn open_clips(&self, bounds: &mut Bounds) {
         let [low, high] = bounds.of(self.quantity);
-        if self.curve.is_none() || (widths[0] == widths[1] && low <= axis[1]) {
+        let [below, above] = match &self.curve {
+            None => [true, true],
+            Some(curve) => {
+                let [below, above] = curve.clips_c();
+                [below.is_some_and(|clip| low <= clip), above.is_some_and(|clip| high >= clip)]
+            }
+        };
+        if below {
             bounds.open_below(self.quantity);
         }
-        if self.curve.is_none() || (widths[n - 1] == widths[n - 2] && high >= axis[n - 2]) {
+        if above {
             bounds.open_above(self.quantity);
         }
     }

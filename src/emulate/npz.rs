@@ -66,7 +66,7 @@ pub fn read_inputs(path: &Path) -> Result<Inputs> {
             .by_name(name)
             .map_err(|error| bad(format!("damaged: {error}")).key(name))?
             .ok_or_else(|| bad(format!("there is no such array, only [{}]", names.join(", "))).key(name))?;
-        arrays.push(read_array(array).map_err(|problem| problem.file(path).key(name))?);
+        arrays.push(read_array(array, &|message| bad(message).key(name))?);
     }
     let shape = arrays[0].0;
     for (name, (other, _)) in ["K", "V"].into_iter().zip(&arrays[1..]) {
@@ -83,15 +83,14 @@ pub fn read_inputs(path: &Path) -> Result<Inputs> {
     Ok(Inputs { shape, q, k, v })
 }
 
-fn read_array<R: Read>(array: NpyFile<R>) -> Result<([usize; 3], Vec<f64>), Problem> {
-    let bad = |message: String| Problem::new(Kind::BadInput, message);
+fn read_array<R: Read>(array: NpyFile<R>, bad: &dyn Fn(String) -> Problem) -> Result<([usize; 3], Vec<f64>)> {
     let dims = array.shape().to_vec();
     let shape: [usize; 3] = match dims.as_slice() {
         [batch, tokens, d] => [*batch as usize, *tokens as usize, *d as usize],
-        _ => return Err(bad(format!("its shape is {}", tuple(dims))).accepted("(batch, tokens, d)")),
+        _ => return Err(bad(format!("its shape is {}", tuple(dims))).accepted("(batch, tokens, d)").into()),
     };
     if array.order() != Order::C {
-        return Err(bad("it is in Fortran order".into()).accepted("C order").help("numpy.ascontiguousarray"));
+        return Err(bad("it is in Fortran order".into()).accepted("C order").help("numpy.ascontiguousarray").into());
     }
     let damaged = |error: io::Error| bad(format!("damaged: {error}"));
     let values = match array.dtype() {
@@ -101,10 +100,10 @@ fn read_array<R: Read>(array: NpyFile<R>) -> Result<([usize; 3], Vec<f64>), Prob
         DType::Plain(kind) if kind.type_char() == TypeChar::Float && kind.size_field() == 4 => {
             array.into_vec::<f32>().map_err(damaged)?.into_iter().map(f64::from).collect()
         }
-        other => return Err(bad(format!("its type is {}", other.descr())).accepted("float32 or float64")),
+        other => return Err(bad(format!("its type is {}", other.descr())).accepted("float32 or float64").into()),
     };
     if values.len() != shape.iter().product::<usize>() {
-        return Err(bad(format!("it has {} elements of {}", values.len(), tuple(shape.map(|n| n as u64)))));
+        return Err(bad(format!("it has {} elements of {}", values.len(), tuple(shape.map(|n| n as u64)))).into());
     }
     Ok((shape, values))
 }

@@ -149,9 +149,10 @@ pub fn extract(curves: &DeviceCurves, options: &DeviceOptions) -> Result<DeviceF
     };
     let (ion, ioff) = (current(&saturated, curves.vdd_v, "saturated")?, current(&saturated, 0.0, "saturated")?);
     let i_threshold = options.i_threshold_a * curves.width_m / curves.length_m;
-    let (vth_lin_v, vth_sat_v) = (crossing("linear", &linear, i_threshold)?, crossing("saturated", &saturated, i_threshold)?);
+    let (vth_lin_v, vth_sat_v) =
+        (crossing("linear", &linear, i_threshold)?, crossing("saturated", &saturated, i_threshold)?);
     let span = curves.saturated.v_drain_v - curves.linear.v_drain_v;
-    if !(span > 0.0) {
+    if span.is_nan() || span <= 0.0 {
         let message = "the saturated curve's drain voltage is not above the linear one's";
         return Err(failed(FIT, message, "give a curve at 50 mV and one at VDD"));
     }
@@ -201,7 +202,12 @@ fn swing(log: &Spline, range: (f64, f64)) -> Result<(f64, f64)> {
     let points: Vec<(f64, f64)> =
         log.nodes().iter().zip(log.values()).map(|(&v, &i)| (v, i)).filter(|(_, i)| (low..=high).contains(i)).collect();
     if points.len() < 3 {
-        let message = format!("{} points lie between {:.2e} A and {:.2e} A, where the swing is taken", points.len(), range.0, range.1);
+        let message = format!(
+            "{} points lie between {:.2e} A and {:.2e} A, where the swing is taken",
+            points.len(),
+            range.0,
+            range.1
+        );
         return Err(failed(FIT, message, "sweep the gate in finer steps, 10 mV or less"));
     }
     let design = DMatrix::from_fn(points.len(), 2, |i, j| if j == 0 { 1.0 } else { points[i].1 });
@@ -254,8 +260,10 @@ mod tests {
     fn targets_are_met_or_missed_by_their_tolerance() {
         let figures = extract(&curves(), &DeviceOptions::default()).unwrap();
         let target = |name: &str, value: f64, tolerance: f64| Target { name: name.into(), value, tolerance };
-        let verdicts =
-            judge(&figures, &[target("dibl_v_per_v", 0.095, 0.1), target("dibl_v_per_v", 0.095, 0.01), target("x", 1.0, 9.0)]);
+        let verdicts = judge(
+            &figures,
+            &[target("dibl_v_per_v", 0.095, 0.1), target("dibl_v_per_v", 0.095, 0.01), target("x", 1.0, 9.0)],
+        );
         assert_eq!(verdicts.iter().map(|v| v.pass).collect::<Vec<_>>(), [true, false, false]);
         assert!(verdicts[2].value.is_none());
     }

@@ -146,7 +146,13 @@ impl Loss {
         match self {
             Loss::Square => 1.0,
             Loss::SoftL1(scale) => 1.0 / (1.0 + (residual / scale).powi(2)).sqrt(),
-            Loss::Huber(scale) => if residual.abs() <= scale { 1.0 } else { scale / residual.abs() },
+            Loss::Huber(scale) => {
+                if residual.abs() <= scale {
+                    1.0
+                } else {
+                    scale / residual.abs()
+                }
+            }
         }
     }
 }
@@ -235,7 +241,11 @@ pub fn solve<P: Residuals + ?Sized>(fit: &str, problem: &P, starts: &[Start], lo
     }
     let first: Vec<f64> = starts.iter().map(|start| start.value).collect();
     let Some(residuals) = problem.residuals(&first).filter(|r| r.iter().all(|r| r.is_finite())) else {
-        return Err(failed(fit, "the model has no finite value at the first guess", "check the points' range and units"));
+        return Err(failed(
+            fit,
+            "the model has no finite value at the first guess",
+            "check the points' range and units",
+        ));
     };
     let (m, n) = (residuals.len(), starts.len());
     if m < n || n == 0 {
@@ -300,9 +310,7 @@ mod tests {
 
     /// y = a exp(-t / tau) at `times`.
     fn decay<'a>(times: &'a [f64], observed: &'a [f64]) -> Forward<impl Fn(&[Dual]) -> Vec<Dual> + 'a> {
-        Forward(move |p: &[Dual]| {
-            times.iter().zip(observed).map(|(&t, &y)| p[0] * (-(t / p[1])).exp() - y).collect()
-        })
+        Forward(move |p: &[Dual]| times.iter().zip(observed).map(|(&t, &y)| p[0] * (-(t / p[1])).exp() - y).collect())
     }
 
     fn times() -> Vec<f64> {
@@ -327,7 +335,8 @@ mod tests {
         let times = times();
         let (mut inside, sets) = ([0, 0], 400);
         for set in 0..sets {
-            let noisy = |(i, t): (usize, &f64)| 0.45 * (-t / 2.5e-3).exp() + 0.01 * stats::random_normal(5, set, i as u64);
+            let noisy =
+                |(i, t): (usize, &f64)| 0.45 * (-t / 2.5e-3).exp() + 0.01 * stats::random_normal(5, set, i as u64);
             let observed: Vec<f64> = times.iter().enumerate().map(noisy).collect();
             let solution = solve("decay", &decay(&times, &observed), &starts(), Loss::Square).unwrap();
             for (k, truth) in [0.45, 2.5e-3].into_iter().enumerate() {

@@ -32,10 +32,14 @@ where
     F: FnMut(f64, &[f64], &mut [f64]),
 {
     let rising = times_s.windows(2).all(|w| w[1] >= w[0]) && times_s.first().is_none_or(|&t| t >= 0.0);
-    if !rising || times_s.iter().chain(start).any(|value| !value.is_finite()) || !(tolerance > 0.0) {
-        return Err(Problem::new(Kind::BadInput, "sample times must rise from zero, and start and tolerance be finite")
-            .help("sort the times and leave out negative ones")
-            .into());
+    if !rising || times_s.iter().chain(start).any(|value| !value.is_finite()) || tolerance.is_nan() || tolerance <= 0.0
+    {
+        return Err(Problem::new(
+            Kind::BadInput,
+            "sample times must rise from zero, and start and tolerance be finite",
+        )
+        .help("sort the times and leave out negative ones")
+        .into());
     }
     let n = start.len();
     let mut stages = vec![vec![0.0; n]; 7];
@@ -58,7 +62,8 @@ where
                 rate(t + C[s] * h, &trial, &mut rest[0]);
             }
             let component = |i: usize| (h * (0..7).map(|k| E[k] * stages[k][i]).sum::<f64>() / tolerance).abs();
-            let error = (0..n).map(component).fold(0.0, |worst: f64, e| if e.is_nan() { f64::NAN } else { worst.max(e) });
+            let error =
+                (0..n).map(component).fold(0.0, |worst: f64, e| if e.is_nan() { f64::NAN } else { worst.max(e) });
             if tried > MAX_STEPS || error.is_nan() || h < 1e-14 * until.abs() {
                 return Err(stuck(t, &y, tried));
             }

@@ -16,6 +16,7 @@ use crate::Result;
 use crate::error::{Kind, Problem};
 use crate::fit::dual::Dual;
 use crate::fit::engine::{self, Forward, Loss, Start};
+use crate::fit::monotone::monotone_table;
 use crate::fit::{HeldOut, ModelFit, Parameter, check_points, failed, linear, stats};
 use crate::spline::Spline;
 
@@ -116,7 +117,10 @@ impl ReadoutFit {
             return Ok(());
         }
         let message = format!("{charge_c:e} C is outside the readout model, which is not saturated there");
-        Err(Problem::new(Kind::OutsideValidity, message).key("charge_c").accepted(format!("{low:e} C to {high:e} C")).into())
+        Err(Problem::new(Kind::OutsideValidity, message)
+            .key("charge_c")
+            .accepted(format!("{low:e} C to {high:e} C"))
+            .into())
     }
 }
 
@@ -140,8 +144,10 @@ pub fn fit_readout(
     let branch = fit_branch(name, train, options)?;
     let mut parameters = Vec::new();
     branch.report("", 1.0, &mut parameters);
-    let equation = "w = k_low softplus(x/k_low) - k_high softplus((x - T_sat)/k_high) above the onset, x = gain (Q - offset)";
-    conclude(name, equation, branch.branch, None, parameters, train, test, limit, options)
+    let equation =
+        "w = k_low softplus(x/k_low) - k_high softplus((x - T_sat)/k_high) above the onset, x = gain (Q - offset)";
+    let report = |errors| ModelFit::new(name, equation, SOURCE, errors, limit).fitted(parameters, train.len());
+    conclude(report, branch.branch, None, train, test, options)
 }
 
 /// Fits the signed converter: a branch for each sign. Errors are fractions of `t_max_s`.
@@ -165,8 +171,10 @@ pub fn fit_readout_signed(
     let mut parameters = Vec::new();
     positive.report("positive_", 1.0, &mut parameters);
     negative.report("negative_", -1.0, &mut parameters);
-    let equation = "w = soft_clip(gain_p (Q - offset_p)) above onset_p, -soft_clip(gain_n (offset_n - Q)) below onset_n, else 0";
-    conclude(name, equation, positive.branch, Some(negative.branch), parameters, train, test, limit, options)
+    let equation =
+        "w = soft_clip(gain_p (Q - offset_p)) above onset_p, -soft_clip(gain_n (offset_n - Q)) below onset_n, else 0";
+    let report = |errors| ModelFit::new(name, equation, SOURCE, errors, limit).fitted(parameters, train.len());
+    conclude(report, positive.branch, Some(negative.branch), train, test, options)
 }
 
 fn check(fit: &str, train: &[ConversionPoint], test: &[ConversionPoint], options: &ReadoutOptions) -> Result<()> {
@@ -201,9 +209,8 @@ struct FittedBranch {
 impl FittedBranch {
     /// Parameters under `prefix`; `sign` mirrors charges back.
     fn report(&self, prefix: &str, sign: f64, parameters: &mut Vec<Parameter>) {
-        let mirror = |interval: Option<(f64, f64)>| {
-            interval.map(|(a, b)| ((sign * a).min(sign * b), (sign * a).max(sign * b)))
-        };
+        let mirror =
+            |interval: Option<(f64, f64)>| interval.map(|(a, b)| ((sign * a).min(sign * b), (sign * a).max(sign * b)));
         let b = &self.branch;
         let saturation_c = b.offset_c + b.t_sat_s / b.gain_s_per_c;
         parameters.extend([
@@ -274,9 +281,13 @@ fn fit_branch(fit: &str, points: &[ConversionPoint], options: &ReadoutOptions) -
     let onset_bracket = last_dead.is_finite().then_some((last_dead, first_pulse));
     let [gain_s_per_c, offset_c, knee_low_s, knee_high_s] = std::array::from_fn(|k| solution.values[k]);
     // Within the bracket the line's own zero is the better guess, where it lies there.
-    let onset_c = onset_bracket.map_or(first_pulse, |(low, high)| {
-        if (low..=high).contains(&offset_c) { offset_c } else { 0.5 * (low + high) }
-    });
+    let onset_c =
+        onset_bracket.map_or(
+            first_pulse,
+            |(low, high)| {
+                if (low..=high).contains(&offset_c) { offset_c } else { 0.5 * (low + high) }
+            },
+        );
     Ok(FittedBranch {
         branch: Branch { gain_s_per_c, offset_c, onset_c, knee_low_s, knee_high_s, t_sat_s },
         gain_interval: solution.interval(0),
@@ -286,23 +297,24 @@ fn fit_branch(fit: &str, points: &[ConversionPoint], options: &ReadoutOptions) -
     })
 }
 
-#[allow(clippy::too_many_arguments)]
+const SOURCE: &str =
+    "comparator, constant-current discharge and window: a line between two rounded knees; table for the rest";
+
+/// Adds the table, judges, and completes the report that `report` makes of the held-out errors.
 fn conclude(
-    name: &str,
-    equation: &str,
+    report: impl FnOnce(HeldOut) -> ModelFit,
     positive: Branch,
     negative: Option<Branch>,
-    parameters: Vec<Parameter>,
     train: &[ConversionPoint],
     test: &[ConversionPoint],
-    limit: f64,
     options: &ReadoutOptions,
 ) -> Result<ReadoutFit> {
     let parametric = |charge_c: f64| {
         let plus = positive.width_s(charge_c);
         if plus > 0.0 { plus } else { negative.as_ref().map_or(0.0, |branch| -branch.width_s(-charge_c)) }
     };
-    let table = monotone_table(train, parametric)?;
+    let points = train.iter().map(|p| (p.charge_c, p.width_s)).collect();
+    let table = monotone_table(points, parametric)?;
     let ends = table.values();
     let flat = |width: f64| class(width, options) != "linear";
     let flat_ends = (flat(ends[0]), flat(ends[ends.len() - 1]));
@@ -312,59 +324,21 @@ fn conclude(
     };
     let with_table = errors(&|charge_c| table.value(charge_c.clamp(table.domain().0, table.domain().1)));
     let line_only = errors(&parametric);
-    let source = "comparator, constant-current discharge and window: a line between two rounded knees; table for the rest";
     let count = |wanted| train.iter().filter(|p| class(p.width_s, options) == wanted).count();
-    let fit = ModelFit::new(name, equation, source, with_table, limit)
-        .fitted(parameters, train.len())
+    let fit = report(with_table)
         .note(format!("full scale is a pulse of {:e} s", options.t_max_s))
-        .note(format!("censored training points: {} without a pulse, {} saturated", count("no pulse"), count("saturated")))
+        .note(format!(
+            "censored training points: {} without a pulse, {} saturated",
+            count("no pulse"),
+            count("saturated")
+        ))
         .note(format!("without the table the held-out error is {:.2e}, {:.2e} at most", line_only.rms, line_only.max));
     Ok(ReadoutFit { fit, positive, negative, table, flat_ends })
-}
-
-/// The parametric curve, moved onto the training points by a monotone cubic of its residuals and made monotone, on a grid
-/// eight times as fine as the training charges.
-fn monotone_table(train: &[ConversionPoint], parametric: impl Fn(f64) -> f64) -> Result<Spline> {
-    let mut points: Vec<(f64, f64)> = train.iter().map(|p| (p.charge_c, p.width_s)).collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    // Charges apart by less than this share of the span are one conversion repeated: take the mean.
-    let near = 1e-9 * (points[points.len() - 1].0 - points[0].0);
-    let groups = points.chunk_by(|a, b| b.0 - a.0 <= near);
-    let mean = |group: &[(f64, f64)]| (group[0].0, group.iter().map(|p| p.1).sum::<f64>() / group.len() as f64);
-    let (charges, widths): (Vec<f64>, Vec<f64>) = groups.map(mean).unzip();
-    let residuals = charges.iter().zip(&widths).map(|(&q, w)| w - parametric(q)).collect();
-    let residual = Spline::pchip(charges.clone(), residuals)?;
-    let (least, most) = widths.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), &w| (l.min(w), m.max(w)));
-    let mut grid = Vec::with_capacity(8 * charges.len());
-    for pair in charges.windows(2) {
-        grid.extend((0..8).map(|k| pair[0] + (pair[1] - pair[0]) * f64::from(k) / 8.0));
-    }
-    grid.extend(charges.last());
-    let fine: Vec<f64> = grid.iter().map(|&q| (parametric(q) + residual.value(q)).clamp(least, most)).collect();
-    Spline::pchip(grid, isotonic(&fine))
-}
-
-/// The rising sequence nearest to `values` in the least-squares sense (pool adjacent violators).
-pub fn isotonic(values: &[f64]) -> Vec<f64> {
-    let mut blocks: Vec<(f64, usize)> = Vec::with_capacity(values.len());
-    for &value in values {
-        blocks.push((value, 1));
-        while blocks.len() > 1 && blocks[blocks.len() - 2].0 > blocks[blocks.len() - 1].0 {
-            let (last, n_last) = blocks[blocks.len() - 1];
-            blocks.pop();
-            let top = blocks.len() - 1;
-            let (mean, n) = blocks[top];
-            let total = n + n_last;
-            blocks[top] = ((mean * n as f64 + last * n_last as f64) / total as f64, total);
-        }
-    }
-    blocks.iter().flat_map(|&(mean, n)| std::iter::repeat_n(mean, n)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const T_MAX: f64 = 15e-9;
     const GAIN: f64 = 1.006e5;
@@ -407,11 +381,7 @@ mod tests {
     #[test]
     fn the_signed_converter_has_two_lines_and_a_jump_at_the_latch() {
         let signed = |q: f64| {
-            if q > 0.0 {
-                (GAIN * (q + 7.0e-15)).min(T_MAX)
-            } else {
-                -(0.98 * GAIN * (-q - 10.5e-15)).clamp(0.0, T_MAX)
-            }
+            if q > 0.0 { (GAIN * (q + 7.0e-15)).min(T_MAX) } else { -(0.98 * GAIN * (-q - 10.5e-15)).clamp(0.0, T_MAX) }
         };
         let (train, test) = (sweep(-211.0, 212.0, 141, signed), sweep(-205.0, 205.0, 74, signed));
         let result = fit_readout_signed(&train, &test, 0.01, &ReadoutOptions::new(T_MAX)).unwrap();
@@ -442,19 +412,6 @@ mod tests {
             let error = fit_readout(&points, &points, 0.01, &options).unwrap_err();
             assert_eq!(error.kind(), Kind::FitFailed);
             assert!(error.to_string().contains(word), "{error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn isotonic_regression_rises_keeps_the_mean_and_leaves_rising_data_alone(
-            mut values in prop::collection::vec(-1.0f64..1.0, 1..30),
-        ) {
-            let fitted = isotonic(&values);
-            prop_assert!(fitted.windows(2).all(|w| w[1] >= w[0]));
-            prop_assert!((stats::mean(&fitted) - stats::mean(&values)).abs() < 1e-12);
-            values.sort_by(f64::total_cmp);
-            prop_assert_eq!(isotonic(&values), values);
         }
     }
 }

@@ -149,8 +149,7 @@ pub fn fit_variability(
         if a == b { 1.0 } else { sum / ((columns[a].len() - 1) as f64 * sigmas[a] * sigmas[b]) }
     };
     let correlation: Vec<Vec<f64>> = (0..n).map(|a| (0..n).map(|b| correlate(a, b)).collect()).collect();
-    let covariance =
-        (0..n).map(|a| (0..n).map(|b| correlation[a][b] * sigmas[a] * sigmas[b]).collect()).collect();
+    let covariance = (0..n).map(|a| (0..n).map(|b| correlation[a][b] * sigmas[a] * sigmas[b]).collect()).collect();
     let sensitivity = if draw_names.is_empty() { None } else { Some(regress(quantities, draw_names, train)?) };
     let model = VariabilityModel {
         quantities: quantities.to_vec(),
@@ -163,7 +162,9 @@ pub fn fit_variability(
     };
     let n_train = train.values.len();
     let resampled = stats::bootstrap(n_train, n_bootstrap, seed, |pick| {
-        Some(columns.iter().map(|column| stats::std_dev(&pick.iter().map(|&i| column[i]).collect::<Vec<_>>())).collect())
+        Some(
+            columns.iter().map(|column| stats::std_dev(&pick.iter().map(|&i| column[i]).collect::<Vec<_>>())).collect(),
+        )
     });
     let t = stats::student_t_two_sided(0.95, (n_train - 1) as f64);
     let mut parameters = Vec::new();
@@ -201,7 +202,7 @@ fn check(set: &str, quantities: &[Quantity], draw_names: &[String], samples: &Sa
         let message = format!("{n} {set} samples of {} quantities", quantities.len());
         return Err(failed(FIT, message, "give at least one quantity and 8 samples in either set"));
     }
-    if let Some(quantity) = quantities.iter().find(|q| !(q.full_scale > 0.0)) {
+    if let Some(quantity) = quantities.iter().find(|q| q.full_scale.is_nan() || q.full_scale <= 0.0) {
         let message = format!("the full scale of `{}` is {}", quantity.name, quantity.full_scale);
         return Err(failed(FIT, message, "give the range that its errors are to be compared with"));
     }
@@ -320,19 +321,28 @@ mod tests {
 
     #[test]
     fn recovers_moments_and_sensitivities() {
-        let result = fit_variability(&quantities(), &names(), &samples(400, 1), &samples(300, 2), 0.01, 200, 5).unwrap();
         let truth = |q: usize| (S[q].iter().map(|s| (0.05 * s).powi(2)).sum::<f64>() + (0.05e-15f64).powi(2)).sqrt();
-        for (q, name) in ["sigma_charge_low_c", "sigma_charge_high_c"].into_iter().enumerate() {
-            let sigma = result.fit.parameter(name).unwrap();
-            assert!(sigma.ci_low.unwrap() < truth(q) && truth(q) < sigma.ci_high.unwrap(), "{sigma:?} {}", truth(q));
-            // The standard error of a sigma is sigma / sqrt(2 n).
-            let width = (sigma.ci_high.unwrap() - sigma.ci_low.unwrap()) / (2.0 * 1.96 * truth(q) / 800f64.sqrt());
-            assert!((0.75..1.25).contains(&width), "{width}");
+        let fit =
+            |seed: u64| fit_variability(&quantities(), &names(), &samples(400, seed), &samples(300, 99), 0.01, 200, 5);
+        let (mut covered, mut widths) = (0, Vec::new());
+        for seed in 1..=50 {
+            let result = fit(seed).unwrap();
+            for (q, name) in ["sigma_charge_low_c", "sigma_charge_high_c"].into_iter().enumerate() {
+                let sigma = result.fit.parameter(name).unwrap();
+                let (low, high) = (sigma.ci_low.unwrap(), sigma.ci_high.unwrap());
+                covered += i32::from(low < truth(q) && truth(q) < high);
+                // The standard error of a sigma is sigma / sqrt(2 n).
+                widths.push((high - low) / (2.0 * 1.96 * truth(q) / 800f64.sqrt()));
+            }
         }
+        // 95 of 100 with a standard deviation of 2.2; percentile intervals of a sigma fall a little short.
+        assert!(covered >= 86, "{covered}");
+        assert!((stats::mean(&widths) - 1.0).abs() < 0.06, "{}", stats::mean(&widths));
+        let result = fit(3).unwrap();
         let sensitivity = result.model.sensitivity.as_ref().unwrap();
-        for q in 0..2 {
-            for k in 0..3 {
-                assert!((sensitivity.matrix[q][k] - S[q][k]).abs() < 0.3e-15);
+        for (q, truth) in S.iter().enumerate() {
+            for (fitted, truth) in sensitivity.matrix[q].iter().zip(truth) {
+                assert!((fitted - truth).abs() < 0.3e-15);
             }
             assert!(sensitivity.r2[q] > 0.99);
         }

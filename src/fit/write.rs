@@ -46,9 +46,7 @@ pub struct WriteFit {
 impl WriteFit {
     /// The stored voltage [V].
     pub fn stored_v(&self, v_level_v: f64, v_previous_v: f64) -> f64 {
-        let y = v_level_v - V_ZERO_V;
-        let own = self.coefficients.iter().rev().fold(0.0, |sum, c| sum * y + c);
-        V_ZERO_V + own + self.previous_coupling * (v_previous_v - v_level_v)
+        stored_v(&self.coefficients, self.previous_coupling, v_level_v, v_previous_v)
     }
 }
 
@@ -59,8 +57,7 @@ impl WriteFit {
 /// `FitFailed` for empty or broken points or fewer than four levels.
 pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit: f64) -> Result<WriteFit> {
     for (set, points) in [("training", train), ("held-out", test)] {
-        let numbers =
-            points.iter().map(|p| [p.v_level_v, p.v_previous_v, p.v_settled_v.unwrap_or(0.0), p.v_stored_v]);
+        let numbers = points.iter().map(|p| [p.v_level_v, p.v_previous_v, p.v_settled_v.unwrap_or(0.0), p.v_stored_v]);
         check_points(FIT, set, ["v_level_v", "v_previous_v", "v_settled_v", "v_stored_v"], numbers)?;
     }
     if !(swing_v > 0.0 && swing_v.is_finite()) {
@@ -79,29 +76,35 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     let stored: Vec<f64> = train.iter().map(|p| p.v_stored_v - V_ZERO_V).collect();
     let names: Vec<String> = columns.iter().map(|(name, _)| (*name).to_string()).collect();
     let solved = linear::solve(FIT, &names, &design, &stored, None)?;
-    let parameter =
-        |(j, (name, unit)): (usize, &(&str, &str))| Parameter::new(*name, unit, solved.values[j], solved.interval(j, 0.95));
+    let parameter = |(j, (name, unit)): (usize, &(&str, &str))| {
+        Parameter::new(*name, unit, solved.values[j], solved.interval(j, 0.95))
+    };
     let mut parameters: Vec<Parameter> = columns.iter().enumerate().map(parameter).collect();
     describe(train, &mut parameters);
     let levels = || train.iter().map(|p| p.v_level_v);
     let range = (levels().fold(f64::INFINITY, f64::min), levels().fold(f64::NEG_INFINITY, f64::max));
     let coefficients = std::array::from_fn(|j| solved.values[j]);
     let previous_coupling = if with_previous { solved.values[4] } else { 0.0 };
-    let empty = ModelFit::new(FIT, EQUATION, SOURCE, HeldOut::new(&[], swing_v), limit);
-    let mut result = WriteFit { fit: empty, coefficients, previous_coupling, v_level_range_v: range };
     let row = |p: &WritePoint| {
-        (format!("v_level_v = {:.4}", p.v_level_v), p.v_stored_v, result.stored_v(p.v_level_v, p.v_previous_v))
+        let predicted = stored_v(&coefficients, previous_coupling, p.v_level_v, p.v_previous_v);
+        (format!("v_level_v = {:.4}", p.v_level_v), p.v_stored_v, predicted)
     };
     let errors = HeldOut::new(&test.iter().map(row).collect::<Vec<_>>(), swing_v);
     let ideal = stats::rms(&test.iter().map(|p| (p.v_stored_v - p.v_level_v) / swing_v).collect::<Vec<_>>());
-    result.fit = ModelFit::new(FIT, EQUATION, SOURCE, errors, limit)
+    let mut fit = ModelFit::new(FIT, EQUATION, SOURCE, errors, limit)
         .fitted(parameters, train.len())
         .note(format!("full scale is a swing of {swing_v} V; one bin per level"))
         .note(format!("taking the level itself for what is stored, the held-out error is {ideal:.2e}"));
     if !with_previous {
-        result.fit = result.fit.note("the points do not vary the previous level; its coupling is not fitted");
+        fit = fit.note("the points do not vary the previous level; its coupling is not fitted");
     }
-    Ok(result)
+    Ok(WriteFit { fit, coefficients, previous_coupling, v_level_range_v: range })
+}
+
+fn stored_v(coefficients: &[f64; 4], previous_coupling: f64, v_level_v: f64, v_previous_v: f64) -> f64 {
+    let y = v_level_v - V_ZERO_V;
+    let own = coefficients.iter().rev().fold(0.0, |sum, c| sum * y + c);
+    V_ZERO_V + own + previous_coupling * (v_previous_v - v_level_v)
 }
 
 const COLUMNS: [(&str, &str); 5] = [
@@ -111,8 +114,7 @@ const COLUMNS: [(&str, &str); 5] = [
     ("cubic_per_v2", "1/V2"),
     ("previous_coupling", "1"),
 ];
-const EQUATION: &str =
-    "V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level), y = V_level - V_zero, V_zero = 0.45 V";
+const EQUATION: &str = "V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level), y = V_level - V_zero, V_zero = 0.45 V";
 const SOURCE: &str = "line with cubic residual: charge injection (Shieh et al., IEEE JSSC 22, 277 (1987)) and settling";
 
 /// Mean and greatest injection and settling error, where the voltage before the gate closes was measured.

@@ -1,6 +1,6 @@
 //! A cell's charge at any stored voltage and pulse width, ready to be summed along a bit line.
 
-use super::interpolate::{Location, locate, slopes};
+use super::interpolate::{Location, locate, parabolic_slopes, slopes};
 use super::table::{Cell, Scale};
 
 /// Place of the current in a cell's state.
@@ -12,6 +12,8 @@ pub const EDGE: usize = 2;
 const RESIDUAL: usize = 3;
 
 /// The reduced cell: over the stored voltage, current, conductance, edge charge and the residual at each short width.
+///
+/// Over the stored voltage each is interpolated by PCHIP; the residual, over the width, with parabolic slopes.
 ///
 /// The state of a cell is a slice of [`CellCurves::stride`] numbers: current [A], conductance [S], edge charge [C], the
 /// residual at each width node [C], its slopes over width [A].
@@ -77,7 +79,7 @@ impl CellCurves {
         }
         let n = self.widths_s.len();
         let (residuals, rest) = state[RESIDUAL..].split_at_mut(n);
-        rest.copy_from_slice(&slopes(&self.widths_s, residuals));
+        parabolic_slopes(&self.widths_s, residuals, rest);
     }
 
     /// Prepares a pulse width [s].

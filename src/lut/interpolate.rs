@@ -77,6 +77,24 @@ fn end_slope(h0: f64, h1: f64, d0: f64, d1: f64) -> f64 {
     }
 }
 
+/// Slopes of the parabola through each node and its neighbours: third order, for smooth curves with extrema, which PCHIP
+/// would cut flat; linear in `y`, so that it commutes with interpolation over another axis. Written to `slopes`.
+pub fn parabolic_slopes(axis: &[f64], y: &[f64], slopes: &mut [f64]) {
+    let n = axis.len();
+    let secant = |i: usize| (y[i + 1] - y[i]) / (axis[i + 1] - axis[i]);
+    if n == 2 {
+        slopes.fill(secant(0));
+        return;
+    }
+    for (i, slope) in slopes.iter_mut().enumerate() {
+        // At the ends, the parabola of the node inside.
+        let middle = i.clamp(1, n - 2);
+        let (left, right) = (secant(middle - 1), secant(middle));
+        let curvature = (right - left) / (axis[middle + 1] - axis[middle - 1]);
+        *slope = left + curvature * ((axis[i] - axis[middle - 1]) + (axis[i] - axis[middle]));
+    }
+}
+
 /// A curve ready to be evaluated: nodes and slopes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pchip {
@@ -153,6 +171,20 @@ mod tests {
             let x = axis[0] + t * (axis[axis.len() - 1] - axis[0]);
             prop_assert!((Pchip::new(&axis, &values).at(x) - (a + b * x)).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn parabolas_are_followed_exactly() {
+        let axis = [0.0, 0.4, 1.0, 1.1, 2.0];
+        let y = axis.map(|x| 1.0 - 2.0 * x + 1.5 * x * x);
+        let mut slopes = [0.0; 5];
+        parabolic_slopes(&axis, &y, &mut slopes);
+        for k in 0..=40 {
+            let x = f64::from(k) / 20.0;
+            assert!((locate(&axis, x).apply(&y, &slopes) - (1.0 - 2.0 * x + 1.5 * x * x)).abs() < 1e-13);
+        }
+        parabolic_slopes(&axis[..2], &y[..2], &mut slopes[..2]);
+        assert_eq!(slopes[0], (y[1] - y[0]) / 0.4);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod parquet;
 mod reduce;
 pub mod synthetic;
 pub mod table;
+mod width_curve;
 
 pub use bounds::{Bounds, Outside, Quantity, Tally};
 pub use cell_curves::{CONDUCTANCE, CURRENT, CellCurves, EDGE, Pulse};
@@ -40,3 +41,4 @@ pub use table::{
     Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability,
     Write,
 };
+pub use width_curve::WidthCurve;

@@ -160,7 +160,8 @@ pub struct Offset {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Readout {
-    /// Pulse width [s] over `charge_c`; never falls. An end whose two last nodes are equal is a clip and goes on.
+    /// Pulse width [s] over `charge_c`; never falls. Flat ends are clips: they go on
+    /// beyond the axis, see [`super::WidthCurve`]. Clips want a node at their corner.
     pub width_s: Grid,
     /// Charge at which the straight part starts from zero width [C].
     pub offset_c: f64,

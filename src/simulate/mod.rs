@@ -5,7 +5,6 @@
 
 mod fake;
 mod security;
-mod verdict;
 
 #[cfg(feature = "simulate")]
 mod ffi;
@@ -19,6 +18,8 @@ mod protocol;
 mod session;
 #[cfg(feature = "simulate")]
 mod signals;
+#[cfg(feature = "simulate")]
+mod verdict;
 #[cfg(feature = "simulate")]
 mod worker;
 

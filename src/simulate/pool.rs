@@ -4,6 +4,7 @@
 //! dies or hangs costs the job that it ran one of its two attempts; the jobs behind it go to its successor, that job first. So
 //! every job is answered, and what a job answers does not depend on where, when or after what it ran.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -84,6 +85,8 @@ struct Slot {
     first_resident_bytes: u64,
     /// Nothing more is sent; the process is replaced when its queue is empty.
     retiring: bool,
+    /// A request could not be encoded.
+    unsendable: bool,
     /// Processes in a row that ended while loading.
     failed_loads: u8,
 }
@@ -164,40 +167,45 @@ impl WorkerPool {
             }
             self.ensure_process(index)?;
             let depth = batch.depth(self.slots.len());
+            // Refilled when half empty: several jobs then travel and wake the worker's reader together.
+            if self.slots[index].queue.len() > depth / 2 {
+                continue;
+            }
             while self.slots[index].queue.len() < depth
                 && let Some(flight) = batch.pending.pop_front()
             {
-                if !self.send_job(index, batch, flight)? {
-                    break;
-                }
+                self.prepare_job(index, batch, flight);
             }
+            self.flush(index, batch)?;
         }
         Ok(())
     }
 
-    /// Sends a job, and before it the circuit where it is not loaded; `false` if the worker had to be given up.
-    fn send_job(&mut self, index: usize, batch: &mut Batch, flight: Flight) -> Result<bool> {
+    /// Prepares a job, and before it the circuit where it is not loaded.
+    fn prepare_job(&mut self, index: usize, batch: &mut Batch, flight: Flight) {
         let slot = &mut self.slots[index];
-        let Some(process) = slot.process.as_mut() else { return Ok(false) };
-        let mut sent = Ok(());
+        slot.queue.push_back(flight);
+        let Some(process) = slot.process.as_mut() else { return };
+        let mut prepared = Ok(());
         if slot.loaded.as_deref() != Some(batch.circuit.key.as_str()) {
-            sent = process.send(&Request::Load(batch.circuit.clone()));
+            prepared = process.prepare(&Request::Load(Cow::Borrowed(batch.circuit)));
             slot.loaded = Some(batch.circuit.key.clone());
             slot.loading = true;
             slot.first_resident_bytes = 0;
             slot.since = Some(Instant::now());
         }
-        let job = Box::new(batch.jobs[flight.job].clone());
-        let sent = sent.and_then(|()| process.send(&Request::Run { batch: self.batch, job }));
-        if slot.queue.is_empty() && !slot.loading {
+        let job = Cow::Borrowed(&batch.jobs[flight.job]);
+        let prepared = prepared.and_then(|()| process.prepare(&Request::Run { batch: self.batch, job }));
+        slot.unsendable |= prepared.is_err();
+        if slot.queue.len() == 1 && !slot.loading {
             slot.since = Some(Instant::now());
         }
-        slot.queue.push_back(flight);
-        if sent.is_err() {
-            self.on_death(index, batch, "does not take requests")?;
-            return Ok(false);
-        }
-        Ok(true)
+    }
+
+    fn flush(&mut self, index: usize, batch: &mut Batch) -> Result<()> {
+        let slot = &mut self.slots[index];
+        let sent = slot.process.as_mut().is_none_or(|process| process.flush().is_ok());
+        if sent && !slot.unsendable { Ok(()) } else { self.on_death(index, batch, "does not take requests") }
     }
 
     fn on_event(&mut self, event: Event, batch: &mut Batch) -> Result<()> {
@@ -268,8 +276,8 @@ impl WorkerPool {
         if head.attempt + 1 < ATTEMPTS && !batch.stopped {
             // This very slot has no process now, so its next one, which takes the front of the queue, is a fresh one.
             self.ensure_process(index)?;
-            self.send_job(index, batch, Flight { attempt: head.attempt + 1, ..head })?;
-            return Ok(());
+            self.prepare_job(index, batch, Flight { attempt: head.attempt + 1, ..head });
+            return self.flush(index, batch);
         }
         let job = &batch.jobs[head.job];
         let (outcome, message) = if hung {

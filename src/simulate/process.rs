@@ -1,7 +1,7 @@
 //! Starting, feeding and ending worker processes.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use command_fds::{CommandFdExt, FdMapping};
 use tempfile::TempDir;
 
-use super::protocol::{Reply, Request, read_frame, write_frame};
+use super::protocol::{Reply, Request, append_frame, read_frame};
 
 /// The worker's end of the socket.
 const WORKER_FD: i32 = 3;
@@ -39,6 +39,7 @@ pub struct Event {
 pub struct Process {
     child: Child,
     socket: UnixStream,
+    outbox: Vec<u8>,
     log: File,
     reader: Option<JoinHandle<()>>,
     /// Its private working directory.
@@ -46,12 +47,31 @@ pub struct Process {
 }
 
 impl Process {
-    /// Sends a request.
+    /// Prepares a request; it leaves at the next [`Process::flush`].
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn prepare(&mut self, request: &Request) -> std::io::Result<()> {
+        append_frame(&mut self.outbox, request)
+    }
+
+    /// Sends what is prepared.
     ///
     /// # Errors
     /// If the worker is gone or does not read.
+    pub fn flush(&mut self) -> std::io::Result<()> {
+        let sent = if self.outbox.is_empty() { Ok(()) } else { self.socket.write_all(&self.outbox) };
+        self.outbox.clear();
+        sent
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// As [`Process::prepare`] and [`Process::flush`].
     pub fn send(&mut self, request: &Request) -> std::io::Result<()> {
-        write_frame(&mut self.socket, request)
+        self.prepare(request)?;
+        self.flush()
     }
 
     /// The worker's process id.
@@ -155,7 +175,7 @@ impl Spawner {
         let reader = std::thread::Builder::new()
             .name(format!("worker-{slot}"))
             .spawn(move || read_replies(reading, slot, generation, &events))?;
-        Ok(Process { child, socket, log, reader: Some(reader), _folder: folder })
+        Ok(Process { child, socket, outbox: Vec::new(), log, reader: Some(reader), _folder: folder })
     }
 }
 
@@ -168,7 +188,8 @@ impl Drop for Spawner {
     }
 }
 
-fn read_replies(mut socket: UnixStream, slot: usize, generation: u64, events: &Sender<Event>) {
+fn read_replies(socket: UnixStream, slot: usize, generation: u64, events: &Sender<Event>) {
+    let mut socket = BufReader::new(socket);
     loop {
         // A damaged frame ends the worker like a closed socket: nothing after it can be read.
         let reply = read_frame::<Reply>(&mut socket).ok().flatten();

@@ -3,7 +3,8 @@
 //! A frame is the payload's length (u32, little endian), its CRC-32 (u32) and the payload in postcard. Standard streams
 //! are never used: libngspice prints there.
 
-use std::io::{Read, Write};
+use std::borrow::Cow;
+use std::io::Read;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,19 +15,19 @@ use crate::error::{Error, Kind, Problem};
 /// No frame is longer; a longer length means that the stream is out of step.
 const MAX_PAYLOAD_BYTES: u32 = 1 << 30;
 
-/// From the pool to a worker.
+/// From the pool to a worker; borrowed where it is sent, owned where it is received.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Request {
+pub enum Request<'a> {
     /// Name and version of the simulator.
     Identify,
     /// Load this circuit, in place of the one loaded.
-    Load(Circuit),
+    Load(Cow<'a, Circuit>),
     /// Run this job on the loaded circuit; `batch` is the pool's number for the call it belongs to.
     Run {
         /// The call.
         batch: u64,
         /// The job.
-        job: Box<Job>,
+        job: Cow<'a, Job>,
     },
     /// Skip what has not started of this batch.
     Cancel {
@@ -95,19 +96,18 @@ impl From<WireProblem> for Problem {
     }
 }
 
-/// Writes one frame.
+/// Appends one frame to `buffer`. Frames that are due together leave in one write, so that the other side wakes once.
 ///
 /// # Errors
-/// What the stream says, or a message that cannot be encoded.
-pub fn write_frame<T: Serialize>(stream: &mut impl Write, message: &T) -> std::io::Result<()> {
-    // Header and payload leave in one write, so that the other side wakes once.
-    let mut frame = postcard::to_extend(message, vec![0u8; 8]).map_err(std::io::Error::other)?;
-    let length = u32::try_from(frame.len() - 8).ok().filter(|length| *length <= MAX_PAYLOAD_BYTES);
+/// A message that cannot be encoded or is too long; `buffer` is then as it was.
+pub fn append_frame<T: Serialize>(buffer: &mut Vec<u8>, message: &T) -> std::io::Result<()> {
+    let payload = postcard::to_stdvec(message).map_err(std::io::Error::other)?;
+    let length = u32::try_from(payload.len()).ok().filter(|length| *length <= MAX_PAYLOAD_BYTES);
     let length = length.ok_or_else(|| std::io::Error::other("frame too long"))?;
-    let checksum = crc32fast::hash(&frame[8..]);
-    frame[..4].copy_from_slice(&length.to_le_bytes());
-    frame[4..8].copy_from_slice(&checksum.to_le_bytes());
-    stream.write_all(&frame)
+    buffer.extend_from_slice(&length.to_le_bytes());
+    buffer.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    buffer.extend_from_slice(&payload);
+    Ok(())
 }
 
 /// Reads one frame; `None` at the end of the stream.
@@ -145,11 +145,11 @@ mod tests {
     use crate::measure::{How, Measurement};
     use crate::units::Unit;
 
-    fn request() -> Request {
+    fn request() -> Request<'static> {
         let how = How::Integral { signal: "i(vbl)".into(), from: f64::NEG_INFINITY, to: f64::INFINITY };
         Request::Run {
             batch: 3,
-            job: Box::new(Job {
+            job: Cow::Owned(Job {
                 ticket: 7,
                 alters: vec!["alter vdd 0.9".into()],
                 analysis: "tran 10p 40n".into(),
@@ -167,27 +167,29 @@ mod tests {
     #[test]
     fn frames_come_back_as_they_were_sent() {
         let mut stream = Vec::new();
-        write_frame(&mut stream, &request()).unwrap();
-        write_frame(&mut stream, &Request::Identify).unwrap();
+        append_frame(&mut stream, &request()).unwrap();
+        append_frame(&mut stream, &Request::Identify).unwrap();
         let mut reader = stream.as_slice();
-        let Some(Request::Run { batch: 3, job }) = read_frame::<Request>(&mut reader).unwrap() else { panic!() };
+        let Some(Request::Run { batch: 3, job }) = read_frame::<Request<'static>>(&mut reader).unwrap() else {
+            panic!()
+        };
         let Request::Run { job: sent, .. } = request() else { panic!() };
         assert_eq!(job, sent, "infinite windows included");
-        assert!(matches!(read_frame::<Request>(&mut reader).unwrap(), Some(Request::Identify)));
-        assert!(read_frame::<Request>(&mut reader).unwrap().is_none());
+        assert!(matches!(read_frame::<Request<'static>>(&mut reader).unwrap(), Some(Request::Identify)));
+        assert!(read_frame::<Request<'static>>(&mut reader).unwrap().is_none());
     }
 
     #[test]
     fn damage_and_tearing_are_errors() {
         let mut stream = Vec::new();
-        write_frame(&mut stream, &request()).unwrap();
+        append_frame(&mut stream, &request()).unwrap();
         for bit in 0..stream.len() * 8 {
             let mut damaged = stream.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(read_frame::<Request>(&mut damaged.as_slice()).is_err(), "bit {bit}");
+            assert!(read_frame::<Request<'static>>(&mut damaged.as_slice()).is_err(), "bit {bit}");
         }
         for length in 1..stream.len() {
-            assert!(read_frame::<Request>(&mut &stream[..length]).is_err());
+            assert!(read_frame::<Request<'static>>(&mut &stream[..length]).is_err());
         }
     }
 

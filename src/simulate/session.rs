@@ -193,27 +193,22 @@ impl Session {
 
     /// Brings the circuit into the state that `alters` describe, whatever ran before.
     fn prepare(&mut self, alters: &[String], max_points: u64) -> Result<(), Failure> {
-        let targets: BTreeSet<String> = alters.iter().map(|command| target(command)).collect();
-        if self.reload || !self.touched.is_subset(&targets) {
+        let targets: Vec<String> = alters.iter().map(|command| target(command)).collect();
+        if self.reload || !self.touched.iter().all(|touched| targets.contains(touched)) {
             self.load_again()?;
         }
         if self.stop_after != Some(max_points) {
             self.limit_points(max_points);
         }
-        for command in alters {
-            let key = target(command);
+        for (command, key) in alters.iter().zip(targets) {
             // A save is a standing order: giving it twice would save twice.
-            if key.starts_with("save ") && self.touched.contains(&key) {
+            if !self.touched.insert(key) && is_save(command) {
                 continue;
             }
-            self.touched.insert(key);
             let said = self.ngspice.command(command);
             if let Some(failure) = analysis_failure(&said) {
-                return Err(Failure {
-                    outcome: Outcome::Refused,
-                    message: format!("{command}: {}", failure.message),
-                    ..failure
-                });
+                let message = format!("{command}: {}", failure.message);
+                return Err(Failure { outcome: Outcome::Refused, message, ..failure });
             }
         }
         Ok(())
@@ -260,13 +255,17 @@ impl Session {
 /// What a command changes: its text up to the value. Two commands with the same target override each other.
 fn target(command: &str) -> String {
     let command = command.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
-    if command.starts_with("save ") {
+    if is_save(&command) {
         return command;
     }
     match command.split_once('=') {
         Some((target, _)) => target.trim_end().to_string(),
         None => command.rsplit_once(' ').map_or(command.clone(), |(target, _)| target.to_string()),
     }
+}
+
+fn is_save(command: &str) -> bool {
+    command.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("save"))
 }
 
 fn refusal(message: String) -> Failure {

@@ -4,14 +4,16 @@
 //! it, one request at a time. It ends when the socket closes, when its parent dies, and after anything that leaves ngspice in
 //! doubt; the pool starts another.
 
+use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::ffi::inherited_socket;
-use super::protocol::{Reply, Request, read_frame, write_frame};
+use super::protocol::{Reply, Request, append_frame, read_frame};
 use super::session::{Done, SPICEINIT, Session};
 use crate::error::{Error, Kind, Problem, Result};
 
@@ -19,14 +21,14 @@ use crate::error::{Error, Kind, Problem, Result};
 const MEMORY_INTERVAL: u64 = 32;
 
 /// Serves the pool at the other end of descriptor `fd` until there is nothing more to do; the process's exit code.
-pub fn worker_main(fd: i32) -> u8 {
+pub fn worker_main(fd: i32) -> ExitCode {
     #[cfg(target_os = "linux")]
     if rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).is_err() {
-        return Kind::Internal.exit_code();
+        return Kind::Internal.exit_code().into();
     }
     match serve(fd) {
-        Ok(()) => 0,
-        Err(_) => Kind::Io.exit_code(),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => Kind::Io.exit_code().into(),
     }
 }
 
@@ -43,9 +45,10 @@ fn serve(fd: i32) -> std::io::Result<()> {
 }
 
 /// Keeps reading while ngspice runs, so that the pool never waits for a full socket and its end is noticed at once.
-fn read_requests(mut socket: UnixStream, sender: &Sender<Request>, cancelled: &AtomicU64) {
+fn read_requests(socket: UnixStream, sender: &Sender<Request<'static>>, cancelled: &AtomicU64) {
+    let mut socket = BufReader::new(socket);
     loop {
-        match read_frame::<Request>(&mut socket) {
+        match read_frame::<Request<'static>>(&mut socket) {
             Ok(Some(Request::Cancel { batch })) => {
                 cancelled.fetch_max(batch, Ordering::SeqCst);
             }
@@ -63,9 +66,15 @@ fn read_requests(mut socket: UnixStream, sender: &Sender<Request>, cancelled: &A
     }
 }
 
+fn write_frame(socket: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
+    let mut frame = Vec::new();
+    append_frame(&mut frame, reply)?;
+    socket.write_all(&frame)
+}
+
 fn answer_requests(
     socket: &mut UnixStream,
-    requests: &Receiver<Request>,
+    requests: &Receiver<Request<'static>>,
     cancelled: &AtomicU64,
 ) -> std::io::Result<()> {
     let mut session: Option<Session> = None;
@@ -84,7 +93,7 @@ fn answer_requests(
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
             Request::Load(circuit) if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
-            Request::Load(circuit) => match session.load(circuit) {
+            Request::Load(circuit) => match session.load(circuit.into_owned()) {
                 Ok(()) => write_frame(socket, &Reply::Loaded)?,
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },

@@ -1,7 +1,12 @@
 //! SPICE against fit against table against emulator, with a verdict each.
 
+mod column;
+mod compare;
+mod spice;
 mod stimuli;
 mod verdict;
 
+pub use compare::{Setup, validate};
+pub use spice::{Reduce, Request, Spice};
 pub use stimuli::{AgeClass, Size, Stimuli};
 pub use verdict::{LEAST_LINEAR, LEAST_STD, LINEAR, Pairs, R2_LIMIT, Score, ValidationCase, ValidationRow};

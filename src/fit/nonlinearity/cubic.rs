@@ -11,7 +11,7 @@ use super::{ChargePoint, ReadCondition, V_IN_V, check, held_out};
 use crate::Result;
 use crate::fit::linear::{self, LinearFit};
 use crate::fit::retention::V_ZERO_V;
-use crate::fit::{ModelFit, Parameter, failed};
+use crate::fit::{HeldOut, ModelFit, Parameter, failed};
 
 /// The published C_ij as (i, j, value).
 pub const PUBLISHED_C: [(i32, i32, f64); 10] = [
@@ -47,9 +47,7 @@ pub struct CubicFit {
 impl CubicFit {
     /// Charge of a read at the precharge voltage [C].
     pub fn charge_c(&self, v_store_v: f64, t_pulse_s: f64) -> f64 {
-        let y = v_store_v - V_ZERO_V;
-        let full = self.coefficients_c.iter().rev().fold(0.0, |sum, c| sum * y + c);
-        full * t_pulse_s / self.t_max_s
+        charge_c(&self.coefficients_c, self.t_max_s, v_store_v, t_pulse_s)
     }
 }
 
@@ -73,9 +71,12 @@ pub fn fit_published_cubic(
         coefficients_c[i as usize] += unit * c * V_IN_V.powi(j);
     }
     let parameters = vec![Parameter::new("charge_per_unit_c", "C", unit, scale.interval(0, 0.95))];
-    let equation = "Q = charge_per_unit p(V, V_in) T / T_max, p = sum_{i+j<=3} C_ij (V - 0.45 V)^i V_in^j, V_in = 0.9 V";
+    let errors = judge(name, &coefficients_c, test, condition, full_scale_c)?;
+    let equation =
+        "Q = charge_per_unit p(V, V_in) T / T_max, p = sum_{i+j<=3} C_ij (V - 0.45 V)^i V_in^j, V_in = 0.9 V";
     let source = "Leroux et al., Nat. Comput. Sci. 5, 813 (2025): C_ij as published, one unit fitted";
-    conclude(name, equation, source, coefficients_c, parameters, scale.residuals.len(), test, condition, full_scale_c, limit)
+    let fit = ModelFit::new(name, equation, source, errors, limit).fitted(parameters, scale.residuals.len());
+    Ok(CubicFit { fit: annotate(fit, full_scale_c), coefficients_c, t_max_s: condition.t_max_s })
 }
 
 /// The best cubic through the full-pulse charges of `train` at precharge; else as [`fit_published_cubic`]. Model name
@@ -96,13 +97,16 @@ pub fn fit_least_squares_cubic(
     let design = DMatrix::from_fn(levels.len(), 4, |i, j| (levels[i] - V_ZERO_V).powi(j as i32));
     let columns: Vec<String> = names.iter().map(|(name, _)| (*name).to_string()).collect();
     let solved = linear::solve(name, &columns, &design, &charges, None)?;
-    let parameter =
-        |(j, (name, unit)): (usize, &(&str, &str))| Parameter::new(*name, unit, solved.values[j], solved.interval(j, 0.95));
+    let parameter = |(j, (name, unit)): (usize, &(&str, &str))| {
+        Parameter::new(*name, unit, solved.values[j], solved.interval(j, 0.95))
+    };
     let parameters = names.iter().enumerate().map(parameter).collect();
     let coefficients_c = std::array::from_fn(|j| solved.values[j]);
+    let errors = judge(name, &coefficients_c, test, condition, full_scale_c)?;
     let equation = "Q = (c0 + c1 y + c2 y^2 + c3 y^3) T / T_max, y = V - 0.45 V";
     let source = "the published shape with all four coefficients fitted";
-    conclude(name, equation, source, coefficients_c, parameters, levels.len(), test, condition, full_scale_c, limit)
+    let fit = ModelFit::new(name, equation, source, errors, limit).fitted(parameters, levels.len());
+    Ok(CubicFit { fit: annotate(fit, full_scale_c), coefficients_c, t_max_s: condition.t_max_s })
 }
 
 /// The scale of the published cubic; one column, one parameter.
@@ -117,36 +121,31 @@ fn full_pulses(points: &[ChargePoint], condition: &ReadCondition) -> (Vec<f64>, 
     full.map(|p| (p.v_store_v, p.charge_c)).unzip()
 }
 
-#[allow(clippy::too_many_arguments)]
-fn conclude(
+/// Errors at the held-out points at precharge, all widths.
+fn judge(
     name: &str,
-    equation: &str,
-    source: &str,
-    coefficients_c: [f64; 4],
-    parameters: Vec<Parameter>,
-    n_points: usize,
+    coefficients_c: &[f64; 4],
     test: &[ChargePoint],
     condition: &ReadCondition,
     full_scale_c: f64,
-    limit: f64,
-) -> Result<CubicFit> {
-    let at_precharge: Vec<&ChargePoint> = test.iter().filter(|p| condition.at_precharge(p)).collect();
-    if at_precharge.is_empty() {
+) -> Result<HeldOut> {
+    if !test.iter().any(|p| condition.at_precharge(p)) {
         let message = format!("no held-out point is at the precharge voltage, {} V", condition.v_pre_v);
         return Err(failed(name, message, "hold out levels or widths at the precharge voltage"));
     }
-    let mut model = CubicFit {
-        fit: ModelFit::new(name, equation, source, held_out(std::iter::empty(), |_| 0.0, full_scale_c), limit),
-        coefficients_c,
-        t_max_s: condition.t_max_s,
-    };
-    let errors =
-        held_out(at_precharge.into_iter(), |p| model.charge_c(p.v_store_v, p.t_pulse_s), full_scale_c);
-    model.fit = ModelFit::new(name, equation, source, errors, limit)
-        .fitted(parameters, n_points)
-        .note(format!("full scale is {full_scale_c:.4e} C, the greatest charge of a full pulse at precharge"))
-        .note("has no bit-line term: judged at the precharge voltage only; one bin per pulse width");
-    Ok(model)
+    let predict = |p: &ChargePoint| charge_c(coefficients_c, condition.t_max_s, p.v_store_v, p.t_pulse_s);
+    Ok(held_out(test.iter().filter(|p| condition.at_precharge(p)), predict, full_scale_c))
+}
+
+fn annotate(fit: ModelFit, full_scale_c: f64) -> ModelFit {
+    fit.note(format!("full scale is {full_scale_c:.4e} C, the greatest charge of a full pulse at precharge"))
+        .note("has no bit-line term: judged at the precharge voltage only; one bin per pulse width")
+}
+
+fn charge_c(coefficients_c: &[f64; 4], t_max_s: f64, v_store_v: f64, t_pulse_s: f64) -> f64 {
+    let y = v_store_v - V_ZERO_V;
+    let full = coefficients_c.iter().rev().fold(0.0, |sum, c| sum * y + c);
+    full * t_pulse_s / t_max_s
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod cubic;
 mod form;
+mod residual;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ use crate::Result;
 use crate::fit::{HeldOut, check_points, failed};
 
 pub use cubic::{CubicFit, PUBLISHED_C, fit_least_squares_cubic, fit_published_cubic, published_p};
-pub use form::{FormOptions, NonlinearityFit, NonlinearityModel, ResidualTerm, fit_form};
+pub use form::{FormOptions, NonlinearityFit, NonlinearityModel, fit_form};
+pub use residual::ResidualTerm;
 
 /// The word-line amplitude of the published cell [V].
 pub const V_IN_V: f64 = 0.9;
@@ -59,7 +61,8 @@ fn check(fit: &str, train: &[ChargePoint], test: &[ChargePoint], condition: &Rea
     for (set, points) in [("training", train), ("held-out", test)] {
         let numbers = points.iter().map(|p| [p.v_store_v, p.t_pulse_s, p.v_bl_v, p.charge_c]);
         check_points(fit, set, ["v_store_v", "t_pulse_s", "v_bl_v", "charge_c"], numbers)?;
-        if let Some(point) = points.iter().find(|p| p.t_pulse_s < 0.0 || p.t_pulse_s > condition.t_max_s * (1.0 + NEAR)) {
+        if let Some(point) = points.iter().find(|p| p.t_pulse_s < 0.0 || p.t_pulse_s > condition.t_max_s * (1.0 + NEAR))
+        {
             let message = format!("a {set} pulse of {} s is not within 0 to {} s", point.t_pulse_s, condition.t_max_s);
             return Err(failed(fit, message, "fit with the greatest width as t_max_s"));
         }

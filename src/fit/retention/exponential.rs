@@ -41,7 +41,7 @@ pub struct ExponentialFit {
 impl ExponentialFit {
     /// V(t) from `v_start_v` after each of `ages_s` [V].
     pub fn hold(&self, v_start_v: f64, ages_s: &[f64]) -> Vec<f64> {
-        ages_s.iter().map(|age| self.v_target_v + (v_start_v - self.v_target_v) * (-age / self.tau_s).exp()).collect()
+        decay(self.tau_s, self.v_target_v, v_start_v, ages_s)
     }
 }
 
@@ -73,7 +73,8 @@ impl Residuals for Decay<'_> {
     }
     fn jacobian(&self, parameters: &[f64]) -> Option<DMatrix<f64>> {
         let (tau, target) = (parameters[0], self.target(parameters));
-        let row = |(left, age, start, _): (f64, f64, f64, f64)| [(start - target) * left * age / (tau * tau), 1.0 - left];
+        let row =
+            |(left, age, start, _): (f64, f64, f64, f64)| [(start - target) * left * age / (tau * tau), 1.0 - left];
         let rows: Vec<[f64; 2]> = self.samples(tau).map(row).collect();
         Some(DMatrix::from_fn(rows.len(), parameters.len(), |i, j| rows[i][j]))
     }
@@ -122,13 +123,9 @@ pub fn fit_exponential(
             intervals[1] = solution.interval(1);
         }
     }
-    let mut model = ExponentialFit {
-        fit: ModelFit::new(name, "", "", held_out(&[], &[], swing_v), limit),
-        tau_s,
-        v_target_v,
-    };
-    let predicted: Vec<Vec<f64>> = test.iter().map(|hold| model.hold(hold.v_store_v[0], &hold.ages_s())).collect();
-    model.fit = ModelFit::new(
+    let at = |hold: &Hold| decay(tau_s, v_target_v, hold.v_store_v[0], &hold.ages_s());
+    let predicted: Vec<Vec<f64>> = test.iter().map(at).collect();
+    let fit = ModelFit::new(
         name,
         "V(t) = V_target + (V_0 - V_target) exp(-t / tau)",
         "Leroux et al., Nat. Comput. Sci. 5, 813 (2025), tau = 5 ms, V_target = 0.45 V",
@@ -143,7 +140,11 @@ pub fn fit_exponential(
         train.iter().map(|hold| hold.t_s.len() - 1).sum(),
     )
     .note(format!("full scale is a swing of {swing_v} V; one bin per held-out transient"));
-    Ok(model)
+    Ok(ExponentialFit { fit, tau_s, v_target_v })
+}
+
+fn decay(tau_s: f64, v_target_v: f64, v_start_v: f64, ages_s: &[f64]) -> Vec<f64> {
+    ages_s.iter().map(|age| v_target_v + (v_start_v - v_target_v) * (-age / tau_s).exp()).collect()
 }
 
 #[cfg(test)]

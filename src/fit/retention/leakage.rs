@@ -258,10 +258,8 @@ fn shape(train: &[Hold], options: &LeakageOptions) -> Result<Correction> {
     } else {
         (0..n).map(|k| low + (high - low) * k as f64 / (n - 1) as f64).collect()
     };
-    let means: Vec<f64> = train
-        .iter()
-        .map(|hold| hold.write_bit_line.shares().iter().map(|(bias, share)| bias * share).sum())
-        .collect();
+    let means: Vec<f64> =
+        train.iter().map(|hold| hold.write_bit_line.shares().iter().map(|(bias, share)| bias * share).sum()).collect();
     let varied = means.iter().any(|mean| (mean - means[0]).abs() > 1e-6);
     let bias_centre_v = (options.bias_slope && varied).then(|| stats::mean(&means));
     Ok(Correction { basis: SplineBasis::new(&nodes_v)?, nodes_v, bias_centre_v })
@@ -271,9 +269,8 @@ fn prepare<'a>(base: &RateModel, train: &'a [Hold]) -> Result<Vec<Prepared<'a>>>
     let one = |hold: &'a Hold| {
         // Says where it is outside before the solver would only say that something is.
         base.rate(hold.write_bit_line, hold.v_store_v[0])?;
-        let part = |(v_wbl_v, share): (f64, f64)| {
-            Ok((v_wbl_v, share, base.slice(super::WriteBitLine::Constant { v_wbl_v })?))
-        };
+        let part =
+            |(v_wbl_v, share): (f64, f64)| Ok((v_wbl_v, share, base.slice(super::WriteBitLine::Constant { v_wbl_v })?));
         let parts = hold.write_bit_line.shares().into_iter().map(part).collect::<Result<_>>()?;
         Ok(Prepared { hold, ages_s: hold.ages_s(), parts })
     };
@@ -303,7 +300,8 @@ fn correct(transients: &Transients<'_>, options: &LeakageOptions) -> Result<Corr
     let prior: Vec<usize> = (first[n_holds]..jacobian.nrows()).collect();
     let names: Vec<String> = starts.iter().map(|start| start.name.clone()).collect();
     let rows = stats::bootstrap(n_holds, options.n_bootstrap, options.seed, |pick| {
-        let indices: Vec<usize> = pick.iter().flat_map(|&i| first[i]..first[i + 1]).chain(prior.iter().copied()).collect();
+        let indices: Vec<usize> =
+            pick.iter().flat_map(|&i| first[i]..first[i + 1]).chain(prior.iter().copied()).collect();
         let design = DMatrix::from_fn(indices.len(), n, |i, j| jacobian[(indices[i], j)]);
         let residuals: Vec<f64> = indices.iter().map(|&i| -solution.residuals[i]).collect();
         let step = linear::solve(FIT, &names, &design, &residuals, None).ok()?;
@@ -333,11 +331,15 @@ mod tests {
         let leakage = voltages
             .iter()
             .flat_map(|&v_store_v| {
-                [0.0, 0.225, 0.45, 0.675, 0.9]
-                    .map(|v_wbl_v| LeakagePoint { v_store_v, v_wbl_v, leakage_a: current(v_store_v, v_wbl_v) })
+                [0.0, 0.225, 0.45, 0.675, 0.9].map(|v_wbl_v| LeakagePoint {
+                    v_store_v,
+                    v_wbl_v,
+                    leakage_a: current(v_store_v, v_wbl_v),
+                })
             })
             .collect();
-        let capacitance = voltages.iter().map(|&v_store_v| CapacitancePoint { v_store_v, c_store_f: capacitance(v_store_v) });
+        let capacitance =
+            voltages.iter().map(|&v_store_v| CapacitancePoint { v_store_v, c_store_f: capacitance(v_store_v) });
         (leakage, capacitance.collect())
     }
 
@@ -410,7 +412,8 @@ mod tests {
         let (mut holds, _) = sets(|_| 1.0);
         let start = holds[2].v_store_v[0];
         holds[2].v_store_v.iter_mut().for_each(|v| *v = start);
-        let frozen: Vec<usize> = frozen_holds(&RateModel::from_leakage(&leakage, &capacitance).unwrap(), &holds).unwrap();
+        let frozen: Vec<usize> =
+            frozen_holds(&RateModel::from_leakage(&leakage, &capacitance).unwrap(), &holds).unwrap();
         assert_eq!(frozen, vec![2]);
     }
 
@@ -419,7 +422,8 @@ mod tests {
         let (leakage, capacitance) = sweep();
         let (mut train, test) = sets(|_| 1.0);
         train[0].v_store_v[0] = -0.3;
-        let error = fit_leakage(&leakage, &capacitance, &train, &test, 0.9, 0.01, &LeakageOptions::default()).unwrap_err();
+        let error =
+            fit_leakage(&leakage, &capacitance, &train, &test, 0.9, 0.01, &LeakageOptions::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::OutsideValidity);
         assert!(error.to_string().contains("-0.3"), "{error}");
     }

@@ -116,9 +116,10 @@ fn held_out(holds: &[Hold], predicted: &[Vec<f64>], swing_v: f64) -> HeldOut {
         .iter()
         .zip(predicted)
         .flat_map(|(hold, predicted)| {
-            hold.v_store_v[1..].iter().zip(predicted).map(|(&measured, &predicted)| {
-                (hold.name.clone(), measured, predicted)
-            })
+            hold.v_store_v[1..]
+                .iter()
+                .zip(predicted)
+                .map(|(&measured, &predicted)| (hold.name.clone(), measured, predicted))
         })
         .collect();
     HeldOut::new(&points, swing_v)

@@ -38,7 +38,8 @@ impl RateModel {
         }
         let c_store = curve(capacitance.iter().map(|p| (p.v_store_v, p.c_store_f)))?;
         let v_wbl_v = distinct(leakage.iter().map(|p| p.v_wbl_v));
-        let of_bias = |bias: f64| curve(leakage.iter().filter(|p| same(p.v_wbl_v, bias)).map(|p| (p.v_store_v, p.leakage_a)));
+        let of_bias =
+            |bias: f64| curve(leakage.iter().filter(|p| same(p.v_wbl_v, bias)).map(|p| (p.v_store_v, p.leakage_a)));
         let curves = v_wbl_v.iter().map(|&bias| of_bias(bias)).collect::<Result<Vec<_>>>()?;
         // One capacitance alone is a constant; else it bounds the range too.
         let bounds: Vec<&Spline> = curves.iter().chain((c_store.nodes().len() > 1).then_some(&c_store)).collect();
@@ -173,7 +174,12 @@ impl RateModel {
     ///
     /// # Errors
     /// As [`RateModel::time_between_s`].
-    pub fn one_over_e_s(&self, write_bit_line: WriteBitLine, v_start_v: f64, v_reference_v: f64) -> Result<Option<f64>> {
+    pub fn one_over_e_s(
+        &self,
+        write_bit_line: WriteBitLine,
+        v_start_v: f64,
+        v_reference_v: f64,
+    ) -> Result<Option<f64>> {
         let v_end_v = v_reference_v + (v_start_v - v_reference_v) * (-1f64).exp();
         self.time_between_s(write_bit_line, v_start_v, v_end_v)
     }
@@ -307,8 +313,11 @@ mod tests {
 
     #[test]
     fn refuses_points_without_a_common_range() {
-        let leakage = [(0.0, 0.0), (0.1, 0.0), (0.5, 0.9), (0.9, 0.9)]
-            .map(|(v_store_v, v_wbl_v)| LeakagePoint { v_store_v, v_wbl_v, leakage_a: 1e-12 });
+        let leakage = [(0.0, 0.0), (0.1, 0.0), (0.5, 0.9), (0.9, 0.9)].map(|(v_store_v, v_wbl_v)| LeakagePoint {
+            v_store_v,
+            v_wbl_v,
+            leakage_a: 1e-12,
+        });
         let capacitance = [CapacitancePoint { v_store_v: 0.45, c_store_f: 8e-15 }];
         assert_eq!(RateModel::from_leakage(&leakage, &capacitance).unwrap_err().kind(), Kind::FitFailed);
         assert_eq!(RateModel::from_leakage(&[], &capacitance).unwrap_err().kind(), Kind::FitFailed);

@@ -1,0 +1,296 @@
+//! Models and rows to a lookup table.
+
+use std::collections::BTreeMap;
+
+use super::models::{Datasets, IDLE_V_WBL_V, Models, T_MAX_S, dataset};
+use crate::dataset::Dataset;
+use crate::error::{Kind, Problem, Result};
+use crate::fit::readout::ReadoutFit;
+use crate::fit::{ModelFit, Parameter};
+use crate::lut::{
+    Axis, Cell, Column, Grid, Levels, Model, Offset, Parameter as TableParameter, Readout, Retention, SCHEMA, Scale,
+    Table, Validity, Variability, Write,
+};
+use crate::spline::Spline;
+use crate::sweep::{DESIGN, SET_LABEL};
+use crate::tech::Technology;
+
+/// Pulses from here on are a line in the width [s].
+const T_LINEAR_S: f64 = 1e-9;
+/// Half the bit-line step over which the conductance is taken [V].
+const DV_BL_V: f64 = 0.1;
+/// S at which the first converter's pulse is full, as published.
+const S_SAT: f64 = 80.0;
+/// |A| at which the second converter's pulse is full, as published.
+const A_SAT: f64 = 40.0;
+/// Time from token to token through 12 layers of 65 ns, as published [s].
+const TOKEN_TIME_S: f64 = 12.0 * 65e-9;
+/// Cells on a bit line.
+const ROWS: u32 = 64;
+/// Levels of the published system.
+const LEVELS: Levels = Levels { stored: 8, q: 16, output: 16 };
+
+/// What the benches of the two columns state about themselves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ColumnBench {
+    /// Precharge voltage [V].
+    pub v_pre_v: f64,
+    /// Bit-line voltage at the end of the input window, for a charge, from the readout sweep [F]: charge over fall.
+    pub c_bit_line_f: f64,
+}
+
+/// Builds the table.
+///
+/// # Errors
+/// [`Kind::TableInvalid`] if a grid is incomplete (points of the sweep failed) or breaks the table's own rules.
+pub fn build_table(
+    models: &Models,
+    datasets: &Datasets,
+    tech: &Technology,
+    profile: &str,
+    seeds: &BTreeMap<String, String>,
+) -> Result<Table> {
+    let cell = charge_grid(dataset(datasets, "nonlinearity")?, None)?;
+    let driven = charge_grid(dataset(datasets, "nonlinearity_driven")?, Some("t_word_line_s"))?;
+    let column_k = column_bench(dataset(datasets, "readout")?)?;
+    let column_v = column_bench(dataset(datasets, "readout_signed")?)?;
+    let span = |grid: &Grid, axis: usize| grid.axes[axis].span();
+    let v_store = span(&cell, 0);
+    let validity = Validity {
+        v_driven_v: [0.0, tech.vdd_v],
+        v_store_v: [v_store[0].max(span(&driven, 0)[0]), v_store[1].min(span(&driven, 0)[1])],
+        v_wbl_v: [0.0, tech.vdd_v],
+        t_pulse_s: [0.0, T_MAX_S * 1.01],
+        v_bl_v: span(&cell, 2),
+        age_s: [0.0, 0.8e-3],
+        charge_unsigned_c: span(&models_width(&models.readout), 0),
+        charge_signed_c: span(&models_width(&models.readout_signed), 0),
+    };
+    let mut table = Table {
+        schema: SCHEMA,
+        content_hash: String::new(),
+        name: format!("{}-gain_cell_6t", tech.name),
+        technology: tech.name.clone(),
+        cell_name: "gain_cell_6t".to_string(),
+        profile: profile.to_string(),
+        provenance: provenance(datasets, tech, seeds),
+        scale: Scale {
+            vdd_v: tech.vdd_v,
+            v_zero_v: tech.vdd_v / 2.0,
+            t_max_s: T_MAX_S,
+            temperature_degc: tech.temperature_degc,
+            token_time_s: TOKEN_TIME_S,
+            charge_per_unit_c: models.charge_per_unit_c(),
+            s_sat: S_SAT,
+            a_sat: A_SAT,
+            levels: LEVELS,
+        },
+        write: Write { stored_v: write_curve(models, tech)? },
+        retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: IDLE_V_WBL_V },
+        cell: Cell::from_charge(cell, column_k.v_pre_v, T_LINEAR_S, DV_BL_V)?,
+        cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, 0.09)?),
+        column_k: column(&column_k),
+        column_v: column(&column_v),
+        readout_unsigned: readout(&models.readout),
+        readout_signed: readout(&models.readout_signed),
+        variability: Some(variability(models, datasets)?),
+        validity,
+        models: models.reports().into_iter().map(model).collect(),
+    };
+    // The retention grid and the charge grids must both cover what the emulator may store.
+    let rate_span = table.retention.rate_v_per_s.axes[1].span();
+    table.validity.v_store_v[0] = table.validity.v_store_v[0].max(rate_span[0]);
+    table.validity.v_store_v[1] = table.validity.v_store_v[1].min(rate_span[1]);
+    Ok(table)
+}
+
+/// Charge [C] over `v_store_v`, `t_pulse_s`, `v_bl_v` from the design points; no pulse carries no charge. If the width that
+/// counts was measured (`width_column`), charges are brought to the swept widths along it.
+fn charge_grid(dataset: &Dataset, width_column: Option<&str>) -> Result<Grid> {
+    let view = dataset.ok().labelled(SET_LABEL, DESIGN);
+    let levels = view.unique("v_store_v");
+    let bit_lines = view.unique("v_bl_v");
+    let swept = view.unique("t_pulse_s");
+    let mut widths = vec![0.0];
+    widths.extend(swept.iter().map(|t| t.min(T_MAX_S)));
+    let mut values = vec![0.0; levels.len() * widths.len() * bit_lines.len()];
+    for (i_v, v_store_v) in levels.iter().enumerate() {
+        for (i_b, v_bl_v) in bit_lines.iter().enumerate() {
+            let rows = view.at("v_store_v", *v_store_v).at("v_bl_v", *v_bl_v);
+            let (charge, nominal) = (rows.numbers("charge_c")?, rows.numbers("t_pulse_s")?);
+            let measured = width_column.map_or_else(|| Ok(nominal.clone()), |name| rows.numbers(name))?;
+            if charge.len() != swept.len() {
+                let message = format!("{} of {} pulse widths are there at {v_store_v} V", charge.len(), swept.len());
+                return Err(Problem::new(Kind::TableInvalid, message)
+                    .key(format!("sweep `{}`", dataset.manifest.sweep))
+                    .help("run the sweep again; failed points are tried again")
+                    .into());
+            }
+            let mut pairs: Vec<(f64, f64)> = measured.into_iter().zip(charge).filter(|(t, _)| *t > 0.0).collect();
+            pairs.push((0.0, 0.0));
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+            pairs.dedup_by(|b, a| b.0 <= a.0);
+            let (t, q) = pairs.into_iter().unzip();
+            let along = Spline::pchip(t, q)?;
+            for (i_t, width) in widths.iter().enumerate() {
+                values[(i_v * widths.len() + i_t) * bit_lines.len() + i_b] = along.value(*width);
+            }
+        }
+    }
+    let axes = vec![
+        Axis::new("v_store_v", "V", levels),
+        Axis::new("t_pulse_s", "s", widths),
+        Axis::new("v_bl_v", "V", bit_lines),
+    ];
+    Ok(Grid::new("charge_c", "C", axes, values))
+}
+
+/// The bit line's capacitance is the slope of charge over fall in the input window: hand calculation Q = C dV.
+fn column_bench(dataset: &Dataset) -> Result<ColumnBench> {
+    let view = dataset.ok().labelled(SET_LABEL, DESIGN);
+    let (charge, end) = (view.numbers("q_in_c")?, view.numbers("v_bl_end_v")?);
+    let start = view.numbers("v_bl_start_v")?;
+    let fall: Vec<f64> = start.iter().zip(&end).map(|(a, b)| a - b).collect();
+    let n = charge.len() as f64;
+    let (mean_q, mean_f) = (charge.iter().sum::<f64>() / n, fall.iter().sum::<f64>() / n);
+    let sqf: f64 = charge.iter().zip(&fall).map(|(q, f)| (q - mean_q) * (f - mean_f)).sum();
+    let sff: f64 = fall.iter().map(|f| (f - mean_f).powi(2)).sum();
+    Ok(ColumnBench { v_pre_v: start.iter().sum::<f64>() / n, c_bit_line_f: sqf / sff })
+}
+
+fn column(bench: &ColumnBench) -> Column {
+    Column {
+        rows: ROWS,
+        c_bit_line_f: bench.c_bit_line_f,
+        v_precharge_v: bench.v_pre_v,
+        offset: Offset {
+            constant_c: 0.0,
+            per_width_a: 0.0,
+            procedure: "cancelled in the circuit: the precharge is trimmed until the line through the widths of 1 to 14 ns \
+                        passes through zero charge; what is left is in the readout curve, measured at that precharge"
+                .to_string(),
+        },
+    }
+}
+
+fn write_curve(models: &Models, tech: &Technology) -> Result<Grid> {
+    let nodes = crate::spec::range(0.0, tech.vdd_v, 57, false);
+    let values = nodes.iter().map(|v| models.write.stored_v(*v, tech.vdd_v / 2.0)).collect();
+    Ok(Grid::curve("stored_v", "V", Axis::new("v_driven_v", "V", nodes), values))
+}
+
+fn rate_grid(models: &Models) -> Result<Grid> {
+    let rate = &models.retention.model;
+    let axes =
+        vec![Axis::new("v_wbl_v", "V", rate.v_wbl_v.clone()), Axis::new("v_store_v", "V", rate.v_store_v.clone())];
+    let values = rate.rate_v_per_s.iter().flatten().copied().collect();
+    Ok(Grid::new("rate_v_per_s", "V/s", axes, values))
+}
+
+fn models_width(fit: &ReadoutFit) -> Grid {
+    let (nodes, widths) = (fit.table.nodes().to_vec(), fit.table.values().to_vec());
+    Grid::curve("width_s", "s", Axis::new("charge_c", "C", nodes), widths)
+}
+
+fn readout(fit: &ReadoutFit) -> Readout {
+    Readout {
+        width_s: models_width(fit),
+        offset_c: fit.positive.offset_c,
+        parameters: fit.fit.parameters.iter().map(parameter).collect(),
+    }
+}
+
+fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
+    let fit = &models.variability.model;
+    let dataset = dataset(datasets, "variability_cell")?;
+    let levels = dataset.ok().unique("v_store_v");
+    let Some(sensitivity) = &fit.sensitivity else {
+        return Err(Problem::new(Kind::TableInvalid, "the cell's mismatch samples carry no device draws").into());
+    };
+    let names: Vec<String> = sensitivity
+        .draws
+        .iter()
+        .map(|name| {
+            let bare = name.trim_start_matches("draw_").trim_end_matches("_v").replacen("xcell_", "", 1);
+            match bare.rsplit_once('_') {
+                Some((device, what)) => format!("{device}.{what}"),
+                None => bare,
+            }
+        })
+        .collect();
+    let n = names.len();
+    let ok = dataset.ok().at("v_store_v", levels[0]);
+    let columns = sensitivity.draws.iter().map(|name| ok.numbers(name)).collect::<Result<Vec<_>>>()?;
+    // Draws are independent by construction; their spread is the one that was drawn.
+    let variance: Vec<f64> = columns
+        .iter()
+        .map(|c| {
+            let mean = c.iter().sum::<f64>() / c.len() as f64;
+            c.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (c.len() as f64 - 1.0)
+        })
+        .collect();
+    let is_gain = |name: &String| name.ends_with("mulu0");
+    let readout = &models.variability_readout.model;
+    let sigma_gain = readout.sigma(0) / readout.mean[0];
+    let sigma_offset_c = readout.sigma(1);
+    // Both converters share the comparator: an offset voltage on the same bit-line capacitance is the same charge.
+    let axes = vec![
+        Axis::new("draw", "1", (0..n).map(|k| k as f64).collect()),
+        Axis::new("v_store_v", "V", levels.clone()),
+    ];
+    let values = (0..n).flat_map(|d| (0..levels.len()).map(move |q| (d, q))).map(|(d, q)| sensitivity.matrix[q][d]);
+    Ok(Variability {
+        units: names.iter().map(|name| if is_gain(name) { "1".to_string() } else { "V".to_string() }).collect(),
+        // A draw is the deviation from nominal, of the threshold [V] or of the mobility factor.
+        mean: vec![0.0; n],
+        covariance: (0..n * n).map(|k| if k / n == k % n { variance[k / n] } else { 0.0 }).collect(),
+        current_a_per_unit: Grid::new("current_a_per_unit", "A/unit", axes, values.collect()),
+        sigma_offset_unsigned_c: sigma_offset_c,
+        sigma_gain_unsigned: sigma_gain,
+        sigma_offset_signed_c: sigma_offset_c,
+        sigma_gain_signed: sigma_gain,
+        names,
+    })
+}
+
+fn parameter(parameter: &Parameter) -> TableParameter {
+    TableParameter {
+        name: parameter.name.clone(),
+        value: parameter.value,
+        unit: parameter.unit.clone(),
+        ci95: parameter.ci_low.zip(parameter.ci_high).map(|(low, high)| [low, high]),
+    }
+}
+
+fn model(fit: &ModelFit) -> Model {
+    Model {
+        name: fit.name.clone(),
+        equation: fit.equation.clone(),
+        parameters: fit.parameters.iter().map(parameter).collect(),
+        held_out_error: fit.held_out_error,
+        n_held_out: fit.n_held_out as u64,
+        unit: fit.unit.clone(),
+        limit: fit.limit,
+        pass: fit.pass,
+    }
+}
+
+fn provenance(datasets: &Datasets, tech: &Technology, seeds: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut found = seeds.clone();
+    found.insert("tech_hash".to_string(), tech.hash.clone());
+    found.insert("gaincell".to_string(), env!("CARGO_PKG_VERSION").to_string());
+    for (name, dataset) in datasets {
+        let manifest = &dataset.manifest;
+        found.insert(format!("sweep.{name}"), manifest.sweep_hash.clone());
+        let decks = manifest.decks.values().cloned().collect::<Vec<_>>().join(" ");
+        found.insert(format!("decks.{name}"), decks);
+        found.insert("simulator".to_string(), manifest.simulator.clone());
+        if manifest.seed != 0 {
+            found.insert(format!("seed.{name}"), manifest.seed.to_string());
+        }
+        if let Some(commit) = &manifest.commit {
+            found.insert("commit".to_string(), commit.clone());
+        }
+    }
+    found
+}

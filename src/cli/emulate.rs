@@ -1,0 +1,122 @@
+//! `gaincell emulate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::Context;
+use super::output::{print, print_json};
+use crate::campaign::table_folder;
+use crate::emulate::{Counter, Decay, DieSeed, Level, Options, Quantization, emulate_file};
+use crate::error::{Kind, Problem, Result};
+use crate::lut::Table;
+
+/// Arrays in, arrays out.
+#[derive(Debug, Args)]
+#[command(after_help = "Arrays: Q, K, V of shape (batch, tokens, d), f32 or f64; Q in [0, 1], K and V in volts. Written: S and phi_S of
+shape (batch, tokens, slots), by slot of the window, and output of shape (batch, tokens, d).
+
+Examples:
+  gaincell emulate --in qkv.npz --out result.npz
+  gaincell emulate --in qkv.npz --out cubic.npz --fidelity published-cubic --decay by-order --no-quantization
+  gaincell emulate --in qkv.npz --out die7.npz --die 7 --table results/luts/generic28-gain_cell_6t")]
+pub(super) struct EmulateArgs {
+    /// The .npz file with Q, K and V
+    #[arg(long = "in", value_name = "FILE")]
+    input: PathBuf,
+    /// The .npz file to write
+    #[arg(long = "out-npz", visible_alias = "output", value_name = "FILE")]
+    output: PathBuf,
+    /// How much physics: softmax, published-linear, published-cubic, table
+    #[arg(long, default_value = "table", value_parser = level)]
+    fidelity: Level,
+    /// The table's folder or its table.json [default: the technology's, below results/luts/]
+    #[arg(long, value_name = "PATH")]
+    table: Option<PathBuf>,
+    /// Decay of the published models: none, whole-product, by-order, by-order-bfloat16
+    #[arg(long, default_value = "whole-product", value_parser = decay)]
+    decay: Decay,
+    /// Decay per token of the published models, lambda in exp(-lambda age)
+    #[arg(long, default_value_t = 1.6e-4)]
+    lambda: f64,
+    /// Exact Q, K, V and output instead of 16, 8 and 32 levels
+    #[arg(long)]
+    no_quantization: bool,
+    /// Count the output as the published network code does: step 2/31 after clipping, 33 codes
+    #[arg(long, conflicts_with = "no_quantization")]
+    published_counter: bool,
+    /// Tokens that a query sees
+    #[arg(long, default_value_t = 1024)]
+    window: usize,
+    /// Tokens of one tile, whose outputs are counted and added
+    #[arg(long, default_value_t = 64)]
+    tile: usize,
+    /// Mismatch of every cell and converter, by the seed of the die
+    #[arg(long, value_name = "SEED")]
+    die: Option<u64>,
+}
+
+fn level(name: &str) -> std::result::Result<Level, String> {
+    Level::from_name(name).ok_or_else(|| accepted(Level::ALL.map(Level::name).as_slice()))
+}
+
+fn decay(name: &str) -> std::result::Result<Decay, String> {
+    Decay::from_name(name).ok_or_else(|| accepted(Decay::ALL.map(Decay::name).as_slice()))
+}
+
+fn accepted(names: &[&str]) -> String {
+    format!("accepted are {}", names.join(", "))
+}
+
+pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
+    let table = if args.fidelity == Level::Table {
+        let path = args.table.clone().unwrap_or_else(|| table_folder(&context.project, &context.common.tech));
+        let read = Table::read_json(&path).map_err(|error| {
+            if error.kind() == Kind::Io {
+                let problem = Problem::new(Kind::MissingNetlist, "there is no lookup table here").file(&path);
+                problem.help("run `gaincell run` first, or name one with `--table`").into()
+            } else {
+                error
+            }
+        });
+        Some(read?)
+    } else {
+        None
+    };
+    let quantization = if args.no_quantization {
+        Quantization::OFF
+    } else if args.published_counter {
+        Quantization { output: Counter::PublishedStep(32), ..Quantization::default() }
+    } else {
+        Quantization::default()
+    };
+    let options = Options {
+        level: args.fidelity,
+        decay: args.decay,
+        lambda: args.lambda,
+        quantization,
+        window: args.window,
+        tile_tokens: args.tile,
+        tiles: args.window.div_ceil(args.tile.max(1)),
+        die: args.die.map(|seed| DieSeed { seed, sample: 0 }),
+        ..Options::default()
+    };
+    let summary = emulate_file(&args.input, &args.output, &options, table.as_ref())?;
+    let clamped: Vec<_> =
+        summary.clamped.entries().map(|(quantity, count)| json!({"quantity": quantity.name(), "count": count})).collect();
+    if context.common.json {
+        return print_json(&json!({
+            "out": args.output, "shape": summary.shape, "slots": summary.slots,
+            "fraction_linear": summary.fraction_linear, "clamped": clamped,
+        }));
+    }
+    let [batch, tokens, d] = summary.shape;
+    print(&format!(
+        "{}: {batch} x {tokens} tokens, d = {d}, {} slots; {:.1} % of phi in (0.05, 0.95); {} values clamped to the table\n",
+        args.output.display(),
+        summary.slots,
+        100.0 * summary.fraction_linear,
+        summary.clamped.total()
+    ))
+}

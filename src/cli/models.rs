@@ -1,0 +1,115 @@
+//! `gaincell fit` and `gaincell export`.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::Context;
+use super::output::{note, print, print_json, table};
+use crate::campaign::{
+    Models, SavedModels, build_table, fit_models, is_comparison, merge_summary, models_path, read_datasets, read_json,
+    table_folder, write_json,
+};
+use crate::error::{Kind, Problem, Result};
+use crate::fit::ModelFit;
+use crate::lut::Table;
+use crate::tech::Technology;
+
+pub(super) fn fit(context: &Context) -> Result<()> {
+    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let models = fitted(context, &tech)?;
+    if context.common.json {
+        print_json(&models.reports())?;
+    } else {
+        print(&model_table(&models.reports()))?;
+    }
+    let missed: Vec<&str> =
+        models.reports().iter().filter(|r| !r.pass && !is_comparison(&r.name)).map(|r| r.name.as_str()).collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::VerdictFailed, format!("held-out errors over their limits: {}", missed.join(", "))).into())
+}
+
+/// The models of the latest runs: read if they were fitted to just these, else fitted and saved.
+pub(super) fn fitted(context: &Context, tech: &Technology) -> Result<Models> {
+    let datasets = read_datasets(&context.project, &tech.name)?;
+    let path = models_path(&context.project, &tech.name);
+    if let Some(saved) = read_json::<SavedModels>(&path, "fit").ok().filter(|saved| saved.fits(&datasets)) {
+        note(context, "models               reused: neither rows nor fits have changed");
+        return Ok(saved.models);
+    }
+    let saved = SavedModels::new(fit_models(&datasets, tech)?, &datasets);
+    write_json(&path, &saved)?;
+    let entries: Vec<_> = saved
+        .models
+        .reports()
+        .iter()
+        .map(|r| {
+            json!({
+                "name": r.name, "tech": tech.name, "cell": "gain_cell_6t", "held_out_error": r.held_out_error,
+                "n_held_out": r.n_held_out, "unit": r.unit, "limit": r.limit, "pass": r.pass,
+            })
+        })
+        .collect();
+    merge_summary(&context.project, "models", &["name", "tech", "cell"], &entries)?;
+    Ok(saved.models)
+}
+
+pub(super) fn model_table(reports: &[&ModelFit]) -> String {
+    let rows: Vec<Vec<String>> = reports
+        .iter()
+        .map(|r| {
+            let verdict = if is_comparison(&r.name) {
+                "for comparison"
+            } else if r.pass {
+                "pass"
+            } else {
+                "MISSED"
+            };
+            vec![
+                r.name.clone(),
+                format!("{:.3} %", 100.0 * r.held_out_error),
+                format!("{:.3} %", 100.0 * r.held_out_max),
+                r.n_held_out.to_string(),
+                format!("{:.1} %", 100.0 * r.limit),
+                verdict.to_string(),
+            ]
+        })
+        .collect();
+    table(&["model", "held-out rms#", "worst#", "points#", "limit#", "verdict"], &rows)
+}
+
+pub(super) fn export(context: &Context) -> Result<()> {
+    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let (table, folder) = exported(context, &tech, "quick")?;
+    if context.common.json {
+        print_json(&json!({"name": table.name, "path": folder, "schema": table.schema, "content_hash": table.content_hash}))
+    } else {
+        print(&format!(
+            "{}\n  charge per unit of p   {:.4} fC\n  bit line K, V          {:.4} pF, {:.4} pF\n  content                {}\n",
+            folder.display(),
+            1e15 * table.scale.charge_per_unit_c,
+            1e12 * table.column_k.c_bit_line_f,
+            1e12 * table.column_v.c_bit_line_f,
+            table.content_hash
+        ))
+    }
+}
+
+/// Builds the table, writes it and reads it back.
+pub(super) fn exported(context: &Context, tech: &Technology, profile: &str) -> Result<(Table, std::path::PathBuf)> {
+    let models = fitted(context, tech)?;
+    let datasets = read_datasets(&context.project, &tech.name)?;
+    let mut table = build_table(&models, &datasets, tech, profile, &BTreeMap::new())?;
+    let folder = table_folder(&context.project, &tech.name);
+    table.write_json(&folder)?;
+    #[cfg(feature = "dataset")]
+    crate::lut::write_parquet(&table, &folder)?;
+    let back = Table::read_json(&folder)?;
+    let entry = json!({
+        "tech": tech.name, "cell": table.cell_name, "path": format!("results/luts/{}", table.name), "schema": table.schema,
+    });
+    merge_summary(&context.project, "lut", &["tech", "cell"], &[entry])?;
+    Ok((back, folder))
+}

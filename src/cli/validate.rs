@@ -1,0 +1,160 @@
+//! `gaincell validate`.
+
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+
+use super::Context;
+use super::output::{Bar, note, print, print_json, table};
+use crate::campaign::{Progress, merge_summary, table_folder, validation_path, write_json};
+use crate::error::{Error, Kind, Problem, Result};
+use crate::lut::Table;
+use crate::tech::Technology;
+use crate::validate::{Setup, Size, Spice, ValidationCase, ValidationRow, validate as compare};
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// Seed of the stimuli; every seed is to pass
+    #[arg(long, default_value_t = SEED)]
+    seed: u64,
+    /// V columns per age class
+    #[arg(long, default_value_t = V_COLUMNS, value_parser = clap::value_parser!(u64).range(2..=64))]
+    v_columns: u64,
+}
+
+/// Seed of the quick profile's stimuli; no sweep has it.
+pub(super) const SEED: u64 = 20_261_123;
+/// V columns of the quick profile, per age class.
+pub(super) const V_COLUMNS: u64 = 16;
+/// Limit on each of the four root mean square errors [full scale].
+const LIMIT: f64 = 0.01;
+
+pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<()> {
+    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let cases = validated(context, &tech, args.seed, args.v_columns, "quick")?;
+    let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
+    if context.common.json {
+        print_json(&rows)?;
+    } else {
+        print(&validation_table(&rows))?;
+    }
+    verdict(&rows)
+}
+
+/// Compares, saves the cases and merges the rows into the summary.
+pub(super) fn validated(
+    context: &Context,
+    tech: &Technology,
+    seed: u64,
+    v_columns: u64,
+    profile: &str,
+) -> Result<Vec<ValidationCase>> {
+    let started = std::time::Instant::now();
+    let table = Table::read_json(&table_folder(&context.project, &tech.name)).map_err(|error| {
+        if error.kind() == Kind::Io {
+            let problem = Problem::new(Kind::MissingNetlist, format!("there is no lookup table for `{}` yet", tech.name));
+            problem.help("run `gaincell export` first, or `gaincell run`").into()
+        } else {
+            error
+        }
+    })?;
+    let levels = table.scale.levels;
+    let size = Size {
+        rows: table.column_k.rows as usize,
+        k_columns: table.column_v.rows as usize,
+        v_columns: v_columns as usize,
+        kv_levels: levels.stored as usize,
+        q_levels: levels.q as usize,
+        window: 1024,
+    };
+    let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT };
+    let mut pool = super::sweep::pool(context)?;
+    let mut bar = Bar::new(context, "validation");
+    let planned = (size.kv_levels + 3 * (size.k_columns + size.v_columns)) as u64;
+    let (mut finished, mut last) = (0, (0, 0));
+    let mut tell = |done: usize, all: usize| {
+        // A new batch has begun when the count falls back.
+        if done < last.0 || all != last.1 {
+            finished += last.1 as u64;
+        }
+        last = (done, all);
+        bar.tell(Progress { planned, done: (finished + done as u64).min(planned), cached: 0, failed: 0 });
+        !context.interrupt.load(Ordering::SeqCst)
+    };
+    let store = context.project.results().join(".store");
+    let mut spice = Spice {
+        simulator: pool.as_mut(),
+        store: &store,
+        startup: &tech.startup,
+        tell: &mut tell,
+        cached: 0,
+        runs: 0,
+    };
+    let result = compare(&context.project.benches(), tech, &table, &setup, &mut spice);
+    let (runs, cached) = (spice.runs, spice.cached);
+    bar.finish();
+    let cases = result?;
+    let reused = if cached > 0 { format!(", {cached} reused") } else { String::new() };
+    note(context, &format!("{:20} {runs} runs{reused}, {:.1} s", "validation", started.elapsed().as_secs_f64()));
+    write_json(&validation_path(&context.project, &tech.name), &cases)?;
+    let entries = cases
+        .iter()
+        .map(|case| serde_json::to_value(&case.row))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|source| Error::new(Kind::Internal, format!("cannot encode a verdict: {source}")))?;
+    merge_summary(&context.project, "validation", &["tech", "cell", "profile", "ages", "die"], &entries)?;
+    Ok(cases)
+}
+
+/// An error that names every shortfall.
+pub(super) fn verdict(rows: &[&ValidationRow]) -> Result<()> {
+    let problems = rows
+        .iter()
+        .filter(|row| !row.pass)
+        .map(|row| {
+            Problem::new(Kind::VerdictFailed, format!("{} {}: {}", row.tech, row.ages, row.shortfalls().join("; ")))
+        })
+        .collect();
+    Error::collect(problems).map_or(Ok(()), Err)
+}
+
+pub(super) fn validation_table(rows: &[&ValidationRow]) -> String {
+    let percent = |value: f64| format!("{:.3} %", 100.0 * value);
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|r| {
+            vec![
+                r.ages.clone(),
+                format!("{} x {} + {}", r.rows, r.cols[0], r.cols[1]),
+                percent(r.nrmse_phi),
+                percent(r.nrmse_phi_linear),
+                percent(r.worst_phi),
+                percent(r.nrmse_output),
+                percent(r.nrmse_output_linear),
+                percent(r.worst_output),
+                format!("{:.5}", r.r2_phi.min(r.r2_output)),
+                format!("{:.0} %", 100.0 * r.frac_linear),
+                format!("{:.0}, {:.0} %", 100.0 * r.ref_std[0], 100.0 * r.ref_std[1]),
+                if r.pass { "pass".to_string() } else { "MISSED".to_string() },
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "ages",
+            "rows x K + V",
+            "phi rms#",
+            "linear#",
+            "worst#",
+            "output rms#",
+            "linear#",
+            "worst#",
+            "R2#",
+            "in linear#",
+            "ref. sigma#",
+            "verdict",
+        ],
+        &cells,
+    )
+}

@@ -1,0 +1,347 @@
+//! The whole comparison: written and held in SPICE, chained through two arrays, against the emulator.
+//!
+//! SPICE: each level is written by the transistors and held to every age asked for; these voltages start the K columns;
+//! the pulses of their converters, with delay and edges, drive the V columns. Emulator: levels and ages only; it writes,
+//! holds and reads by the table, and drives its V columns with its own phi.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::column::{Column, WordLine, vertices};
+use super::spice::{Request, Spice};
+use super::stimuli::{AgeClass, Size, Stimuli};
+use super::verdict::{Pairs, ValidationCase, ValidationRow};
+use crate::dataset::Value;
+use crate::emulate::{Options, TableModel, cubic};
+use crate::error::{Error, Kind, Problem, Result};
+use crate::lut::{Table, Tally};
+use crate::measure::{How, Measurement};
+use crate::netlist::{Deck, TechFiles};
+use crate::tech::Technology;
+use crate::units::Unit;
+use crate::waveform::Waveform;
+
+/// What is compared and how strictly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    /// Sizes.
+    pub size: Size,
+    /// Seed of the stimuli.
+    pub seed: u64,
+    /// Profile, for the record.
+    pub profile: String,
+    /// Limit on the four root mean square errors [full scale].
+    pub limit: f64,
+}
+
+/// Time after the start of a write at which the cell holds and its age is 0 [s]; as in the retention sweep.
+const HOLD_START_S: f64 = 60e-9;
+/// A recorded word line closer to a rail than this is on it [V].
+const PIN_V: f64 = 15e-3;
+/// Recorded word lines are straight lines to this accuracy [V].
+const TOLERANCE_V: f64 = 15e-3;
+/// Delay of the recorded pulses' conversion window in the V columns' time [s].
+const V_DELAY_S: f64 = 1e-9;
+/// Codes are compared where the width is further than this from a code's boundary [full scale].
+const CODE_MARGIN: f64 = 0.01;
+
+/// Runs every age class.
+///
+/// # Errors
+/// The simulator's, the table's; [`Kind::OutsideValidity`] if a stimulus leaves the table.
+pub fn validate(
+    benches: &Path,
+    tech: &Technology,
+    table: &Table,
+    setup: &Setup,
+    spice: &mut Spice<'_>,
+) -> Result<Vec<ValidationCase>> {
+    let bench = |name: &str| Deck::read(&benches.join(name), &TechFiles { files: tech.files.clone() });
+    let stimuli: Vec<Stimuli> =
+        AgeClass::ALL.into_iter().map(|ages| Stimuli::new(setup.seed, ages, setup.size)).collect();
+    let mut ages: Vec<usize> = stimuli.iter().flat_map(|s| s.key_ages.iter().chain(&s.value_ages)).copied().collect();
+    ages.sort_unstable();
+    ages.dedup();
+    let held = hold(bench("retention.cir")?, table, setup, &ages, spice)?;
+    let overrides = BTreeMap::from([("vdd".to_string(), tech.vdd_v)]);
+    let k_bench = Column::new(bench("column_k.cir")?, setup.size.rows, &overrides)?;
+    let v_bench = Column::new(bench("column_v.cir")?, setup.size.rows, &overrides)?;
+    let options = Options { quantization: crate::emulate::Quantization::OFF, ..Options::default() };
+    let model = TableModel::new(table, &options, Vec::new())?;
+    stimuli.iter().map(|s| tile(&k_bench, &v_bench, table, &model, setup, s, &held, spice)).collect()
+}
+
+/// Stored voltage by level, then age.
+type Held = Vec<BTreeMap<usize, f64>>;
+
+fn level_v(table: &Table, level: usize, size: Size) -> f64 {
+    table.scale.vdd_v * level as f64 / (size.kv_levels - 1) as f64
+}
+
+/// Writes every level by its transistors and holds it; one run per level reaches every age.
+fn hold(deck: Deck, table: &Table, setup: &Setup, ages: &[usize], spice: &mut Spice<'_>) -> Result<Held> {
+    let at: Vec<f64> = ages.iter().map(|age| HOLD_START_S + *age as f64 * table.scale.token_time_s).collect();
+    let how = How::Sample { signal: "v(xcell.st)".to_string(), at };
+    let measurements = vec![Measurement { column: "v_store_v".to_string(), unit: Unit::Volt, how }];
+    let parameters = ["v_level".to_string(), "v_wbl".to_string()];
+    let mut requests = Vec::new();
+    for level in 0..setup.size.kv_levels {
+        let overrides = BTreeMap::from([
+            ("v_level".to_string(), level_v(table, level, setup.size)),
+            ("v_wbl".to_string(), table.retention.idle_v_wbl_v),
+        ]);
+        let values = deck.values(&overrides)?;
+        requests.push(Request {
+            alters: deck.alters(&parameters, &values)?,
+            analysis: deck.analysis_command(&values)?,
+            t_stop_s: deck.stop_time(&values)?,
+            measurements: measurements.clone(),
+        });
+    }
+    let signals = vec!["v(xcell.st)".to_string()];
+    let circuit = deck.circuit(&deck.values(&BTreeMap::new())?, &signals, &[]);
+    let answers = spice.run(&circuit, &signals, &requests, None)?;
+    answers
+        .iter()
+        .map(|answer| {
+            let curve = answer.get("v_store_v").and_then(Value::curve);
+            let curve = curve.ok_or_else(|| Error::new(Kind::Internal, "a hold has no stored voltages"))?;
+            Ok(ages.iter().copied().zip(curve.iter().copied()).collect())
+        })
+        .collect()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn tile(
+    k_bench: &Column,
+    v_bench: &Column,
+    table: &Table,
+    model: &TableModel,
+    setup: &Setup,
+    stimuli: &Stimuli,
+    held: &Held,
+    spice: &mut Spice<'_>,
+) -> Result<ValidationCase> {
+    let (size, t_max_s) = (setup.size, table.scale.t_max_s);
+    let widths_s: Vec<f64> =
+        stimuli.query.iter().map(|code| t_max_s * *code as f64 / (size.q_levels - 1) as f64).collect();
+    let voltage = |level: usize, age: usize| held[level].get(&age).copied().unwrap_or(f64::NAN);
+
+    // K array in SPICE.
+    let stored: Vec<Vec<f64>> = stimuli
+        .keys
+        .iter()
+        .zip(&stimuli.key_ages)
+        .map(|(column, age)| column.iter().map(|level| voltage(*level, *age)).collect())
+        .collect();
+    let (phi_s, lines) = k_columns(k_bench, &stored, &widths_s, spice)?;
+
+    // K array in the emulator: from levels and ages alone.
+    let mut tally = Tally::default();
+    let mut phi = Pairs::default();
+    let mut phi_published = Pairs::default();
+    let mut emulated_s = Vec::new();
+    for (j, column) in stimuli.keys.iter().enumerate() {
+        let age = stimuli.key_ages[j];
+        let own = column
+            .iter()
+            .map(|level| model.stored_v(level_v(table, *level, size), age, &mut tally))
+            .collect::<Result<Vec<f64>>>()?;
+        let reading = model.column_k(&own, &widths_s, None, &mut tally)?;
+        phi.push(phi_s[j] / t_max_s, reading.fraction);
+        emulated_s.push(reading.fraction * t_max_s);
+        phi_published.push(phi_s[j] / t_max_s, published_phi(table, column, age, &widths_s, size));
+    }
+
+    // V array: SPICE's own pulses there, the emulator's own phi here.
+    let rows: Vec<Vec<f64>> = stimuli
+        .values
+        .iter()
+        .map(|column| column.iter().zip(&stimuli.value_ages).map(|(level, age)| voltage(*level, *age)).collect())
+        .collect();
+    let outputs = v_columns(v_bench, &rows, &lines, t_max_s, spice)?;
+    let mut output = Pairs::default();
+    for (d, column) in stimuli.values.iter().enumerate() {
+        let own = column
+            .iter()
+            .zip(&stimuli.value_ages)
+            .map(|(level, age)| model.stored_v(level_v(table, *level, size), *age, &mut tally))
+            .collect::<Result<Vec<f64>>>()?;
+        let reading = model.column_v(&own, &emulated_s[..size.rows], None, &mut tally)?;
+        output.push(outputs[d], reading.fraction);
+    }
+    Ok(case(table, setup, stimuli, phi, output, phi_published))
+}
+
+/// Widths [s] and recorded word lines of the K columns' converters.
+fn k_columns(
+    bench: &Column,
+    stored_v: &[Vec<f64>],
+    widths_s: &[f64],
+    spice: &mut Spice<'_>,
+) -> Result<(Vec<f64>, Vec<Option<WordLine>>)> {
+    let (analysis, t_stop_s) = bench.analysis()?;
+    let signals: Vec<String> = ["v(wl)", "v(wlb)"].map(String::from).to_vec();
+    let requests: Vec<Request> = stored_v
+        .iter()
+        .map(|column| {
+            let mut alters = bench.store(column);
+            alters.extend(bench.pulses(widths_s));
+            Request { alters, analysis: analysis.clone(), t_stop_s, measurements: vec![bench.width()] }
+        })
+        .collect();
+    let vdd_v = bench.value("vdd");
+    let from = bench.value("t_conv");
+    let reduce = |waveform: &Waveform| record(waveform, from, vdd_v);
+    let circuit = bench.pulsed(CELL, &signals);
+    let answers = spice.run(&circuit, &signals, &requests, Some(&reduce))?;
+    let mut widths = Vec::new();
+    let mut lines = Vec::new();
+    for answer in &answers {
+        let width = scalar(answer, "t_width_s")?;
+        widths.push(width);
+        let curve = |name: &str| answer.get(name).and_then(Value::curve).unwrap_or_default();
+        let points = |phase: &str| -> Vec<(f64, f64)> {
+            let (t, v) = (curve(&format!("{phase}_t_s")), curve(&format!("{phase}_v")));
+            t.iter().map(|t| t + V_DELAY_S).zip(v.iter().copied()).collect()
+        };
+        lines.push((width > 0.0).then(|| WordLine { wl: points("wl"), wlb: points("wlb") }));
+    }
+    Ok((widths, lines))
+}
+
+/// The subcircuit of the cell.
+const CELL: &str = "gain_cell_6t";
+
+/// Both phases of the word line as few vertices, in time from the start of the conversion.
+fn record(waveform: &Waveform, from_s: f64, vdd_v: f64) -> BTreeMap<String, Value> {
+    let first = waveform.axis.partition_point(|t| *t < from_s);
+    let time: Vec<f64> = waveform.axis[first..].iter().map(|t| t - from_s).collect();
+    let mut curves = BTreeMap::new();
+    for (phase, signal) in [("wl", "v(wl)"), ("wlb", "v(wlb)")] {
+        let samples = waveform.signal(signal).map_or(&[][..], |s| &s[first..]);
+        let (t, v) = vertices(&time, samples, vdd_v, PIN_V, TOLERANCE_V).into_iter().unzip();
+        curves.insert(format!("{phase}_t_s"), Value::Curve(t));
+        curves.insert(format!("{phase}_v"), Value::Curve(v));
+    }
+    curves
+}
+
+/// Signed outputs of the V columns as fractions of T_max.
+fn v_columns(
+    bench: &Column,
+    stored_v: &[Vec<f64>],
+    lines: &[Option<WordLine>],
+    t_max_s: f64,
+    spice: &mut Spice<'_>,
+) -> Result<Vec<f64>> {
+    let (analysis, t_stop_s) = bench.analysis()?;
+    let signals: Vec<String> = ["v(wl)", "v(sgn)"].map(String::from).to_vec();
+    let measurements = vec![bench.width(), bench.sign()];
+    let requests: Vec<Request> = stored_v
+        .iter()
+        .map(|column| Request {
+            alters: bench.store(column),
+            analysis: analysis.clone(),
+            t_stop_s,
+            measurements: measurements.clone(),
+        })
+        .collect();
+    let circuit = bench.driven(CELL, lines, &signals);
+    let answers = spice.run(&circuit, &signals, &requests, None)?;
+    let middle = bench.value("vdd") / 2.0;
+    answers
+        .iter()
+        .map(|answer| {
+            let sign = if scalar(answer, "v_sign_v")? > middle { 1.0 } else { -1.0 };
+            Ok(sign * scalar(answer, "t_width_s")? / t_max_s)
+        })
+        .collect()
+}
+
+fn scalar(answer: &BTreeMap<String, Value>, name: &str) -> Result<f64> {
+    answer.get(name).and_then(Value::scalar).ok_or_else(|| {
+        Problem::new(Kind::Internal, format!("a column's run has no `{name}`")).help("clear results/.store").into()
+    })
+}
+
+/// phi by the published cubic and its decay (convention 1) on the table's charge scale.
+fn published_phi(table: &Table, column: &[usize], age: usize, widths_s: &[f64], size: Size) -> f64 {
+    const LAMBDA: f64 = 1.6e-4;
+    let products = column.iter().zip(widths_s);
+    let s: f64 = products
+        .map(|(level, width)| {
+            let y = level_v(table, *level, size) - table.scale.v_zero_v;
+            width / table.scale.t_max_s * cubic().iter().rev().fold(0.0, |sum, c| sum * y + c)
+        })
+        .sum();
+    (s * (-LAMBDA * age as f64).exp() / table.scale.s_sat).clamp(0.0, 1.0)
+}
+
+/// Magnitude code of the 16-level counter with its sign.
+fn code(fraction: f64, levels: u32) -> i64 {
+    (fraction.clamp(-1.0, 1.0) * f64::from(levels - 1)).round() as i64
+}
+
+/// Distance of a fraction from the nearest boundary between codes [full scale].
+fn from_boundary(fraction: f64, levels: u32) -> f64 {
+    let steps = fraction.clamp(-1.0, 1.0) * f64::from(levels - 1) + 0.5;
+    (steps - steps.round()).abs() / f64::from(levels - 1)
+}
+
+fn case(
+    table: &Table,
+    setup: &Setup,
+    stimuli: &Stimuli,
+    phi: Pairs,
+    output: Pairs,
+    phi_published: Pairs,
+) -> ValidationCase {
+    let (first, second) = (phi.score(), output.score());
+    let levels = table.scale.levels.output;
+    let judged: Vec<bool> = output
+        .spice
+        .iter()
+        .zip(&output.emulated)
+        .filter(|(s, _)| from_boundary(**s, levels) > CODE_MARGIN)
+        .map(|(s, e)| code(*s, levels) == code(*e, levels))
+        .collect();
+    let codes_equal = judged.iter().filter(|equal| **equal).count() as f64 / judged.len().max(1) as f64;
+    let mut row = ValidationRow {
+        tech: table.technology.clone(),
+        cell: table.cell_name.clone(),
+        profile: setup.profile.clone(),
+        rows: setup.size.rows,
+        cols: [setup.size.k_columns, setup.size.v_columns],
+        ages: stimuli.ages.name().to_string(),
+        die: "nominal".to_string(),
+        seed: setup.seed,
+        nrmse_phi: first.nrmse,
+        nrmse_output: second.nrmse,
+        r2_phi: first.r2,
+        r2_output: second.r2,
+        worst_phi: first.worst,
+        worst_output: second.worst,
+        frac_linear: first.frac_linear,
+        ref_std: [first.ref_std, second.ref_std],
+        nrmse_phi_linear: first.nrmse_linear,
+        nrmse_output_linear: second.nrmse_linear,
+        codes_equal,
+        limit: setup.limit,
+        pass: false,
+    };
+    row.pass = row.shortfalls().is_empty();
+    ValidationCase { row, phi, output, phi_published }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_round_to_the_nearest_and_know_their_boundaries() {
+        assert_eq!((code(1.0, 16), code(-1.2, 16), code(0.03, 16), code(0.04, 16)), (15, -15, 0, 1));
+        assert!(from_boundary(0.5 / 15.0, 16) < 1e-12);
+        assert!((from_boundary(1.0 / 15.0, 16) - 0.5 / 15.0).abs() < 1e-12);
+    }
+}
