@@ -6,8 +6,6 @@ mod sweep_run;
 mod table;
 
 pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is_comparison, read_datasets};
-pub use saved::{
-    SavedModels, merge_summary, models_path, read_json, table_folder, validation_path, write_json,
-};
+pub use saved::{SavedModels, merge_summary, models_path, read_json, table_folder, validation_path, write_json};
 pub use sweep_run::{Progress, SweepSummary, commit, latest_run, run_sweep};
 pub use table::build_table;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::latest_run;
 use crate::dataset::{Dataset, View};
 use crate::error::{Error, Kind, Problem, Result};
+use crate::fit::ModelFit;
 use crate::fit::nonlinearity::{
     ChargePoint, CubicFit, FormOptions, NonlinearityFit, ReadCondition, fit_form, fit_least_squares_cubic,
     fit_published_cubic,
@@ -16,10 +17,9 @@ use crate::fit::retention::{
     CapacitancePoint, ExponentialFit, ExponentialKind, Hold, LeakageFit, LeakageOptions, LeakagePoint, WriteBitLine,
     fit_exponential, fit_leakage, frozen_holds,
 };
+use crate::fit::split;
 use crate::fit::variability::{Quantity, Samples, VariabilityFit, fit_variability};
 use crate::fit::write::{WriteFit, WritePoint, fit_write};
-use crate::fit::ModelFit;
-use crate::fit::split;
 use crate::project::Project;
 use crate::sweep::{DESIGN, HELD_OUT, SET_LABEL};
 use crate::tech::Technology;
@@ -123,10 +123,7 @@ pub fn is_comparison(name: &str) -> bool {
 /// # Errors
 /// Those of [`latest_run`] and of reading a run.
 pub fn read_datasets(project: &Project, tech: &str) -> Result<Datasets> {
-    SWEEPS
-        .iter()
-        .map(|name| Ok(((*name).to_string(), Dataset::read(&latest_run(project, name, tech)?)?)))
-        .collect()
+    SWEEPS.iter().map(|name| Ok(((*name).to_string(), Dataset::read(&latest_run(project, name, tech)?)?))).collect()
 }
 
 /// The dataset of one sweep.

@@ -42,12 +42,15 @@ impl SavedModels {
 
 /// The version and the running program's own content: a fit that was changed in between is not reused.
 fn version() -> String {
-    let program = std::env::current_exe().and_then(std::fs::read).map(|bytes| blake3::hash(&bytes).to_hex()[..16].to_string());
+    let program =
+        std::env::current_exe().and_then(std::fs::read).map(|bytes| blake3::hash(&bytes).to_hex()[..16].to_string());
     format!("{} {}", env!("CARGO_PKG_VERSION"), program.unwrap_or_default())
 }
 
 fn runs(datasets: &Datasets) -> BTreeMap<String, String> {
-    let rows = |name: &String, set: &crate::dataset::Dataset| (name.clone(), format!("{} {}", set.manifest.identity(), set.rows.len()));
+    let rows = |name: &String, set: &crate::dataset::Dataset| {
+        (name.clone(), format!("{} {}", set.manifest.identity(), set.rows.len()))
+    };
     datasets.iter().map(|(name, set)| rows(name, set)).collect()
 }
 
@@ -91,7 +94,9 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// [`Kind::MissingNetlist`] with that command if the file is not there; [`Kind::DataDamaged`] if it cannot be read.
 pub fn read_json<T: DeserializeOwned>(path: &Path, stage: &str) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|_| {
-        Problem::new(Kind::MissingNetlist, "this file is not there yet").file(path).help(format!("run `gaincell {stage}` first"))
+        Problem::new(Kind::MissingNetlist, "this file is not there yet")
+            .file(path)
+            .help(format!("run `gaincell {stage}` first"))
     })?;
     serde_json::from_str(&text).map_err(|source| {
         Problem::new(Kind::DataDamaged, format!("cannot be read: {source}"))
@@ -108,7 +113,8 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, stage: &str) -> Result<T> {
 /// [`Kind::Io`].
 pub fn merge_summary(project: &Project, section: &str, keys: &[&str], entries: &[Value]) -> Result<()> {
     let path = project.results().join("summary.json");
-    let read = std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+    let read =
+        std::fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
     let mut summary = read.unwrap_or_default();
     summary.insert("schema".to_string(), json!(SCHEMA));
     let list = summary.entry(section).or_insert_with(|| json!([]));

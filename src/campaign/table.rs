@@ -166,9 +166,10 @@ fn column(bench: &ColumnBench) -> Column {
         offset: Offset {
             constant_c: 0.0,
             per_width_a: 0.0,
-            procedure: "cancelled in the circuit: the precharge is trimmed until the line through the widths of 1 to 14 ns \
+            procedure:
+                "cancelled in the circuit: the precharge is trimmed until the line through the widths of 1 to 14 ns \
                         passes through zero charge; what is left is in the readout curve, measured at that precharge"
-                .to_string(),
+                    .to_string(),
         },
     }
 }
@@ -234,10 +235,8 @@ fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
     let sigma_gain = readout.sigma(0) / readout.mean[0];
     let sigma_offset_c = readout.sigma(1);
     // Both converters share the comparator: an offset voltage on the same bit-line capacitance is the same charge.
-    let axes = vec![
-        Axis::new("draw", "1", (0..n).map(|k| k as f64).collect()),
-        Axis::new("v_store_v", "V", levels.clone()),
-    ];
+    let axes =
+        vec![Axis::new("draw", "1", (0..n).map(|k| k as f64).collect()), Axis::new("v_store_v", "V", levels.clone())];
     let values = (0..n).flat_map(|d| (0..levels.len()).map(move |q| (d, q))).map(|(d, q)| sensitivity.matrix[q][d]);
     Ok(Variability {
         units: names.iter().map(|name| if is_gain(name) { "1".to_string() } else { "V".to_string() }).collect(),

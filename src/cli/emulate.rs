@@ -14,13 +14,15 @@ use crate::lut::Table;
 
 /// Arrays in, arrays out.
 #[derive(Debug, Args)]
-#[command(after_help = "Arrays: Q, K, V of shape (batch, tokens, d), f32 or f64; Q in [0, 1], K and V in volts. Written: S and phi_S of
+#[command(
+    after_help = "Arrays: Q, K, V of shape (batch, tokens, d), f32 or f64; Q in [0, 1], K and V in volts. Written: S and phi_S of
 shape (batch, tokens, slots), by slot of the window, and output of shape (batch, tokens, d).
 
 Examples:
   gaincell emulate --in qkv.npz --out result.npz
   gaincell emulate --in qkv.npz --out cubic.npz --fidelity published-cubic --decay by-order --no-quantization
-  gaincell emulate --in qkv.npz --out die7.npz --die 7 --table results/luts/generic28-gain_cell_6t")]
+  gaincell emulate --in qkv.npz --out die7.npz --die 7 --table results/luts/generic28-gain_cell_6t"
+)]
 pub(super) struct EmulateArgs {
     /// The .npz file with Q, K and V
     #[arg(long = "in", value_name = "FILE")]
@@ -103,8 +105,11 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         ..Options::default()
     };
     let summary = emulate_file(&args.input, &args.output, &options, table.as_ref())?;
-    let clamped: Vec<_> =
-        summary.clamped.entries().map(|(quantity, count)| json!({"quantity": quantity.name(), "count": count})).collect();
+    let clamped: Vec<_> = summary
+        .clamped
+        .entries()
+        .map(|(quantity, count)| json!({"quantity": quantity.name(), "count": count}))
+        .collect();
     if context.common.json {
         return print_json(&json!({
             "out": args.output, "shape": summary.shape, "slots": summary.slots,

@@ -64,13 +64,19 @@ pub(crate) struct Common {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The whole chain: sweeps, fits, lookup table, validation, plots, report
-    #[command(after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell --out /scratch/today run")]
+    #[command(
+        after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell --out /scratch/today run"
+    )]
     Run(run::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again
-    #[command(after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all")]
+    #[command(
+        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
+    )]
     Sweep(sweep::SweepArgs),
     /// Fit the compact models to the rows of the sweeps
-    #[command(after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'")]
+    #[command(
+        after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'"
+    )]
     Fit,
     /// Write the lookup table from the fitted models
     #[command(after_help = "Examples:\n  gaincell export\n  gaincell export --json")]

@@ -84,7 +84,9 @@ pub(super) fn export(context: &Context) -> Result<()> {
     let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
     let (table, folder) = exported(context, &tech, "quick")?;
     if context.common.json {
-        print_json(&json!({"name": table.name, "path": folder, "schema": table.schema, "content_hash": table.content_hash}))
+        print_json(
+            &json!({"name": table.name, "path": folder, "schema": table.schema, "content_hash": table.content_hash}),
+        )
     } else {
         print(&format!(
             "{}\n  charge per unit of p   {:.4} fC\n  bit line K, V          {:.4} pF, {:.4} pF\n  content                {}\n",

@@ -60,7 +60,9 @@ pub(super) fn note(context: &Context, text: &str) {
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "write", source)),
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("standard output", "write", source))
+        }
         _ => Ok(()),
     }
 }
@@ -99,7 +101,8 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 mod tests {
     #[test]
     fn tables_align() {
-        let text = super::table(&["name", "points#"], &[vec!["a".into(), "10".into()], vec!["long".into(), "7".into()]]);
+        let text =
+            super::table(&["name", "points#"], &[vec!["a".into(), "10".into()], vec!["long".into(), "7".into()]]);
         assert_eq!(text, "name  points\n----  ------\na         10\nlong       7\n");
     }
 }

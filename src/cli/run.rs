@@ -77,7 +77,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     }
     let failed: u64 = sweeps.iter().map(|s| s.failed).sum();
     if failed > 0 {
-        let problem = Problem::new(Kind::IncompleteSweep, format!("{failed} points did not end ok; every row is stored"));
+        let problem =
+            Problem::new(Kind::IncompleteSweep, format!("{failed} points did not end ok; every row is stored"));
         return Err(problem.help("look at `outcome` and `message` in points.parquet").into());
     }
     verdict(&rows)?;

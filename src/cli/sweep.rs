@@ -34,9 +34,12 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     }
     let failed: u64 = summaries.iter().map(|s| s.failed).sum();
     if failed > 0 {
-        return Err(Problem::new(Kind::IncompleteSweep, format!("{failed} points did not end ok; every row is stored"))
-            .help("look at `outcome` and `message` in points.parquet; failed points are tried again at the next start")
-            .into());
+        return Err(Problem::new(
+            Kind::IncompleteSweep,
+            format!("{failed} points did not end ok; every row is stored"),
+        )
+        .help("look at `outcome` and `message` in points.parquet; failed points are tried again at the next start")
+        .into());
     }
     Ok(())
 }

@@ -53,7 +53,8 @@ pub(super) fn validated(
     let started = std::time::Instant::now();
     let table = Table::read_json(&table_folder(&context.project, &tech.name)).map_err(|error| {
         if error.kind() == Kind::Io {
-            let problem = Problem::new(Kind::MissingNetlist, format!("there is no lookup table for `{}` yet", tech.name));
+            let problem =
+                Problem::new(Kind::MissingNetlist, format!("there is no lookup table for `{}` yet", tech.name));
             problem.help("run `gaincell export` first, or `gaincell run`").into()
         } else {
             error
@@ -83,14 +84,8 @@ pub(super) fn validated(
         !context.interrupt.load(Ordering::SeqCst)
     };
     let store = context.project.results().join(".store");
-    let mut spice = Spice {
-        simulator: pool.as_mut(),
-        store: &store,
-        startup: &tech.startup,
-        tell: &mut tell,
-        cached: 0,
-        runs: 0,
-    };
+    let mut spice =
+        Spice { simulator: pool.as_mut(), store: &store, startup: &tech.startup, tell: &mut tell, cached: 0, runs: 0 };
     let result = compare(&context.project.benches(), tech, &table, &setup, &mut spice);
     let (runs, cached) = (spice.runs, spice.cached);
     bar.finish();

@@ -72,8 +72,7 @@ impl Spice<'_> {
         if !(self.tell)(done, requests.len()) {
             return Err(interrupted());
         }
-        let loaded =
-            Circuit { key: circuit.key.clone(), lines: circuit.lines.clone(), startup: self.startup.to_vec() };
+        let loaded = Circuit { key: circuit.key.clone(), lines: circuit.lines.clone(), startup: self.startup.to_vec() };
         let (mut failure, mut stopped) = (None, false);
         let tell = &mut *self.tell;
         let result = self.simulator.run(&loaded, &jobs, &mut |answer: Answer| {
