@@ -34,6 +34,9 @@ pub mod lut;
 pub mod emulate;
 pub mod campaign;
 pub mod validate;
+#[cfg(feature = "plot")]
+pub mod plot;
+pub mod report;
 pub mod cli;
 
 pub use error::{Error, Kind, Problem, Result};

@@ -60,7 +60,7 @@ pub fn build_table(
         v_driven_v: [0.0, tech.vdd_v],
         v_store_v: [v_store[0].max(span(&driven, 0)[0]), v_store[1].min(span(&driven, 0)[1])],
         v_wbl_v: [0.0, tech.vdd_v],
-        t_pulse_s: [0.0, T_MAX_S * 1.01],
+        t_pulse_s: [0.0, span(&cell, 1)[1].min(span(&driven, 1)[1])],
         v_bl_v: span(&cell, 2),
         age_s: [0.0, 0.8e-3],
         charge_unsigned_c: span(&models_width(&models.readout), 0),
@@ -88,7 +88,7 @@ pub fn build_table(
         write: Write { stored_v: write_curve(models, tech)? },
         retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: IDLE_V_WBL_V },
         cell: Cell::from_charge(cell, column_k.v_pre_v, T_LINEAR_S, DV_BL_V)?,
-        cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, 0.09)?),
+        cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, DV_BL_V)?),
         column_k: column(&column_k),
         column_v: column(&column_v),
         readout_unsigned: readout(&models.readout),
@@ -112,7 +112,7 @@ fn charge_grid(dataset: &Dataset, width_column: Option<&str>) -> Result<Grid> {
     let bit_lines = view.unique("v_bl_v");
     let swept = view.unique("t_pulse_s");
     let mut widths = vec![0.0];
-    widths.extend(swept.iter().map(|t| t.min(T_MAX_S)));
+    widths.extend(&swept);
     let mut values = vec![0.0; levels.len() * widths.len() * bit_lines.len()];
     for (i_v, v_store_v) in levels.iter().enumerate() {
         for (i_b, v_bl_v) in bit_lines.iter().enumerate() {

@@ -1,25 +1,202 @@
-//! `gaincell plot` and `gaincell report`.
+//! `gaincell plot` and `gaincell report`: from files in results/ alone.
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::Context;
-use crate::error::Result;
+use super::output::{print, print_json};
+use crate::campaign::{
+    Datasets, Models, SavedModels, SweepSummary, device_verdicts, models_path, read_datasets, read_json, table_folder,
+    validation_path,
+};
+use crate::error::{Error, Result};
+use crate::lut::Table;
+use crate::report::{DeviceRow, Experiment, HandCheck, Header, LutSummary, ReportData, SweepRow, experiments, prose};
 use crate::tech::Technology;
+use crate::validate::ValidationCase;
 
 pub(super) fn plot(context: &Context) -> Result<()> {
     let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
-    draw(context, &tech).map(|_| ())
+    let count = draw(context, &tech)?;
+    let folder = context.project.plots();
+    if context.common.json {
+        return print_json(&json!({"folder": folder, "figures": count}));
+    }
+    print(&format!("{count} figures, as PNG and SVG, in {}\n", folder.display()))
 }
 
 pub(super) fn report(context: &Context) -> Result<()> {
     let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
-    page(context, &tech).map(|_| ())
+    let path = page(context, &tech)?;
+    if context.common.json {
+        return print_json(&json!({"report": path}));
+    }
+    print(&format!("{}\n", path.display()))
 }
 
+/// What earlier stages left.
+struct Left {
+    datasets: Datasets,
+    models: Models,
+    cases: Vec<ValidationCase>,
+}
+
+fn left(context: &Context, tech: &Technology) -> Result<Left> {
+    let datasets = read_datasets(&context.project, &tech.name)?;
+    let saved: SavedModels = read_json(&models_path(&context.project, &tech.name), "fit")?;
+    let validation = validation_path(&context.project, &tech.name);
+    let cases = if validation.is_file() { read_json(&validation, "validate")? } else { Vec::new() };
+    Ok(Left { datasets, models: saved.models, cases })
+}
+
+/// The cell that the sweeps are about.
+const CELL: &str = "gain_cell_6t";
+
+#[cfg(feature = "plot")]
+fn figures(left: &Left, tech: &Technology) -> Result<Vec<(&'static str, crate::plot::Figure)>> {
+    let results =
+        crate::plot::results::Results { datasets: &left.datasets, models: &left.models, tech, cell: CELL };
+    let mut figures = results.figures()?;
+    if !left.cases.is_empty() {
+        figures.push(("validation", results.validation(&left.cases)));
+    }
+    Ok(figures)
+}
+
+#[cfg(feature = "plot")]
+pub(super) fn draw(context: &Context, tech: &Technology) -> Result<usize> {
+    use rayon::prelude::*;
+    let figures = figures(&left(context, tech)?, tech)?;
+    let folder = context.project.plots();
+    std::fs::create_dir_all(&folder).map_err(|source| Error::io(&folder, "create the folder", source))?;
+    figures
+        .par_iter()
+        .map(|(name, figure)| figure.save(&crate::plot::Target::new(folder.join(format!("{}_{name}", tech.name)))))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(figures.len())
+}
+
+#[cfg(not(feature = "plot"))]
 pub(super) fn draw(_context: &Context, _tech: &Technology) -> Result<usize> {
-    Ok(0)
+    Err(super::without("plot"))
 }
 
-pub(super) fn page(context: &Context, _tech: &Technology) -> Result<PathBuf> {
-    Ok(context.project.results())
+/// Name, SVG and caption of every figure; without the feature `plot` the page has none.
+#[cfg(feature = "plot")]
+fn svgs(left: &Left, tech: &Technology) -> Result<Vec<(String, String, String)>> {
+    figures(left, tech)?
+        .iter()
+        .map(|(name, figure)| Ok(((*name).to_string(), figure.svg()?, format!("plots/{}_{name}.png", tech.name))))
+        .collect()
+}
+
+#[cfg(not(feature = "plot"))]
+fn svgs(_left: &Left, _tech: &Technology) -> Result<Vec<(String, String, String)>> {
+    Ok(Vec::new())
+}
+
+/// Writes `results/report.html`.
+pub(super) fn page(context: &Context, tech: &Technology) -> Result<PathBuf> {
+    let left = left(context, tech)?;
+    let folder = table_folder(&context.project, &tech.name);
+    let table = Table::read_json(&folder).ok();
+    let summary: serde_json::Value = read_json(&context.project.results().join("summary.json"), "run")?;
+    let sweeps: Vec<SweepSummary> = summary
+        .get("sweeps")
+        .and_then(|list| serde_json::from_value::<Vec<SweepSummary>>(list.clone()).ok())
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|sweep| sweep.tech == tech.name)
+        .collect();
+    let manifest = left.datasets.values().next().map(|set| &set.manifest);
+    let mut sections = experiments(&svgs(&left, tech)?, &left.models.reports());
+    hand_checks(&mut sections, &left, table.as_ref());
+    let data = ReportData {
+        header: Header {
+            tech: tech.name.clone(),
+            tech_description: tech.description.clone(),
+            cell: CELL.to_string(),
+            profile: table.as_ref().map(|t| t.profile.clone()).unwrap_or_default(),
+            vdd_v: tech.vdd_v,
+            temperature_degc: tech.temperature_degc,
+            date: today(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            ngspice: manifest.map(|m| m.simulator.clone()).unwrap_or_default(),
+            commit: manifest.and_then(|m| m.commit.clone()).unwrap_or_default(),
+            command: "make characterize".to_string(),
+        },
+        validation: left.cases.iter().map(|case| case.row.clone()).collect(),
+        devices: device_verdicts(&left.datasets, tech)?.iter().map(DeviceRow::from).collect(),
+        experiments: sections,
+        sweeps: sweeps.iter().map(SweepRow::from).collect(),
+        luts: table.iter().map(|t| LutSummary::new(t, &format!("results/luts/{}", t.name))).collect(),
+        limits: prose::scope(),
+    };
+    let path = context.project.results().join("report.html");
+    let html = crate::report::render(&data)?;
+    let write = || -> std::io::Result<()> {
+        use std::io::Write;
+        let mut file = atomic_write_file::AtomicWriteFile::open(&path)?;
+        file.write_all(html.as_bytes())?;
+        file.commit()
+    };
+    write().map_err(|source| Error::io(&path, "write", source))?;
+    Ok(path)
+}
+
+/// Estimates with a pencil beside what the simulator says.
+fn hand_checks(sections: &mut [Experiment], left: &Left, table: Option<&Table>) {
+    let mut add = |id: &str, claim: &str, by_hand: f64, simulated: f64, unit: &str| {
+        if let Some(section) = sections.iter_mut().find(|section| section.id == id) {
+            section.hand_checks.push(HandCheck { claim: claim.to_string(), by_hand, simulated, unit: unit.to_string() });
+        }
+    };
+    let Some(table) = table else { return };
+    let full = table.scale.charge_per_unit_c * table.scale.s_sat;
+    add(
+        "readout",
+        "width of a full pulse: 80 units of charge over the conversion current of 41.2 uA",
+        full / 41.2e-6,
+        left.models.readout.width_s(0.98 * full) / 0.98,
+        "s",
+    );
+    add(
+        "readout",
+        "bit-line capacitance: 4 pF and the drains of 64 cells, about 0.5 fF each",
+        4e-12 + 64.0 * 0.5e-15,
+        table.column_k.c_bit_line_f,
+        "F",
+    );
+    if let Some(variability) = &table.variability {
+        if let Some(k) = variability.names.iter().position(|name| name == "xmn1.delvto") {
+            let n = variability.names.len();
+            add(
+                "variability",
+                "sigma of the threshold of the storage-gated NMOS, drawn: 2 mV um / sqrt(0.1 um x 0.1 um) (Pelgrom)",
+                crate::fit::variability::pelgrom_sigma(2e-9, 0.1e-6, 0.1e-6),
+                variability.covariance[k * n + k].sqrt(),
+                "V",
+            );
+        }
+    }
+}
+
+/// The date, UTC, from the clock: days since 1970 to year, month, day by counting.
+fn today() -> String {
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let mut days = seconds / 86_400;
+    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let months = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while days >= months[month] {
+        days -= months[month];
+        month += 1;
+    }
+    format!("{year}-{:02}-{:02}", month + 1, days + 1)
 }

@@ -7,7 +7,7 @@ use super::Context;
 use super::models::{exported, fitted, model_table};
 use super::output::{note, print, print_json};
 use super::sweep::{run_named, sweep_table};
-use super::validate::{SEED, V_COLUMNS, validated, validation_table, verdict};
+use super::validate::{K_COLUMNS, SEED, V_COLUMNS, validated, validation_table, verdict};
 use crate::campaign::{SWEEPS, is_comparison, merge_summary};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::tech::Technology;
@@ -16,7 +16,7 @@ use crate::validate::ValidationRow;
 /// Which profile to run.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// quick: under three minutes on two cores; full: 64 V columns, every output of the sub-tile
+    /// quick: under three minutes on two cores; full: all 64 K and 64 V columns of a sub-tile, some ten minutes
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
     /// Seed of the validation's stimuli
@@ -55,8 +55,9 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let models = fitted(context, &tech)?;
     let (table, folder) = exported(context, &tech, args.profile.name())?;
     note(context, &format!("{:20} {}", "lookup table", folder.display()));
-    let v_columns = if args.profile == Profile::Full { u64::from(table.column_k.rows) } else { V_COLUMNS };
-    let cases = validated(context, &tech, args.seed, v_columns, args.profile.name())?;
+    let all = u64::from(table.column_k.rows);
+    let columns = if args.profile == Profile::Full { [all, all] } else { [K_COLUMNS, V_COLUMNS] };
+    let cases = validated(context, &tech, args.seed, columns, args.profile.name())?;
     let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
     let figures = super::figures::draw(context, &tech)?;
     note(context, &format!("{:20} {figures} figures in {}", "plots", context.project.plots().display()));

@@ -18,6 +18,9 @@ pub(super) struct ValidateArgs {
     /// Seed of the stimuli; every seed is to pass
     #[arg(long, default_value_t = SEED)]
     seed: u64,
+    /// K columns per age class; fewer than the V array's 64 rows drive several rows each
+    #[arg(long, default_value_t = K_COLUMNS, value_parser = clap::value_parser!(u64).range(2..=64))]
+    k_columns: u64,
     /// V columns per age class
     #[arg(long, default_value_t = V_COLUMNS, value_parser = clap::value_parser!(u64).range(2..=64))]
     v_columns: u64,
@@ -25,6 +28,8 @@ pub(super) struct ValidateArgs {
 
 /// Seed of the quick profile's stimuli; no sweep has it.
 pub(super) const SEED: u64 = 20_261_123;
+/// K columns of the quick profile, per age class.
+pub(super) const K_COLUMNS: u64 = 32;
 /// V columns of the quick profile, per age class.
 pub(super) const V_COLUMNS: u64 = 16;
 /// Limit on each of the four root mean square errors [full scale].
@@ -32,7 +37,7 @@ const LIMIT: f64 = 0.01;
 
 pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<()> {
     let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
-    let cases = validated(context, &tech, args.seed, args.v_columns, "quick")?;
+    let cases = validated(context, &tech, args.seed, [args.k_columns, args.v_columns], "quick")?;
     let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
     if context.common.json {
         print_json(&rows)?;
@@ -47,7 +52,7 @@ pub(super) fn validated(
     context: &Context,
     tech: &Technology,
     seed: u64,
-    v_columns: u64,
+    [k_columns, v_columns]: [u64; 2],
     profile: &str,
 ) -> Result<Vec<ValidationCase>> {
     let started = std::time::Instant::now();
@@ -63,7 +68,7 @@ pub(super) fn validated(
     let levels = table.scale.levels;
     let size = Size {
         rows: table.column_k.rows as usize,
-        k_columns: table.column_v.rows as usize,
+        k_columns: k_columns as usize,
         v_columns: v_columns as usize,
         kv_levels: levels.stored as usize,
         q_levels: levels.q as usize,

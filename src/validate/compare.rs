@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::column::{Column, WordLine, vertices};
+use super::column::{Column, SPACING_S, WordLine, vertices};
 use super::spice::{Request, Spice};
 use super::stimuli::{AgeClass, Size, Stimuli};
 use super::verdict::{Pairs, ValidationCase, ValidationRow};
@@ -154,6 +154,10 @@ fn tile(
     }
 
     // V array: SPICE's own pulses there, the emulator's own phi here.
+    // Fewer K columns than V rows drive several rows each, on both sides.
+    let driver = |row: usize| row % size.k_columns;
+    let lines: Vec<Option<WordLine>> = (0..size.rows).map(|row| lines[driver(row)].clone()).collect();
+    let own_phi_s: Vec<f64> = (0..size.rows).map(|row| emulated_s[driver(row)]).collect();
     let rows: Vec<Vec<f64>> = stimuli
         .values
         .iter()
@@ -167,7 +171,7 @@ fn tile(
             .zip(&stimuli.value_ages)
             .map(|(level, age)| model.stored_v(level_v(table, *level, size), *age, &mut tally))
             .collect::<Result<Vec<f64>>>()?;
-        let reading = model.column_v(&own, &emulated_s[..size.rows], None, &mut tally)?;
+        let reading = model.column_v(&own, &own_phi_s, None, &mut tally)?;
         output.push(outputs[d], reading.fraction);
     }
     Ok(case(table, setup, stimuli, phi, output, phi_published))
@@ -194,7 +198,8 @@ fn k_columns(
     let from = bench.value("t_conv");
     let reduce = |waveform: &Waveform| record(waveform, from, vdd_v);
     let circuit = bench.pulsed(CELL, &signals);
-    let answers = spice.run(&circuit, &signals, &requests, Some(&reduce))?;
+    let name = format!("word line from {from:e} s, pinned {PIN_V} V, within {TOLERANCE_V} V, on a grid of {SPACING_S:e} s");
+    let answers = spice.run(&circuit, &signals, &requests, Some((&name, &reduce)))?;
     let mut widths = Vec::new();
     let mut lines = Vec::new();
     for answer in &answers {

@@ -1,7 +1,7 @@
 //! Running jobs of a validation through the simulator, with the store of earlier runs in front.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::dataset::{Outcome, PointId, Row, Runtime, Store, Value};
@@ -23,8 +23,9 @@ pub struct Request {
     pub measurements: Vec<Measurement>,
 }
 
-/// What is made of a kept waveform: curves that are stored beside the measurements.
-pub type Reduce<'a> = Option<&'a dyn Fn(&Waveform) -> BTreeMap<String, Value>>;
+/// What is made of a kept waveform: curves that are stored beside the measurements. The name enters the run's identity and
+/// says everything that the result depends on.
+pub type Reduce<'a> = Option<(&'a str, &'a dyn Fn(&Waveform) -> BTreeMap<String, Value>)>;
 
 /// A simulator, its identity and the store.
 pub struct Spice<'a> {
@@ -43,6 +44,18 @@ pub struct Spice<'a> {
 }
 
 impl Spice<'_> {
+    /// Writes the deck of a failed run, its commands as comments, for `ngspice -b` and a pair of eyes.
+    fn leave_deck(&self, circuit: &LoadedCircuit, request: &Request) -> Result<PathBuf> {
+        let path = self.store.with_file_name("failed-reference.cir");
+        let mut lines = circuit.lines.clone();
+        let end = lines.pop().unwrap_or_default();
+        lines.extend(request.alters.iter().map(|alter| format!("* {alter}")));
+        lines.push(format!(".{}", request.analysis));
+        lines.push(end);
+        std::fs::write(&path, lines.join("\n") + "\n").map_err(|source| Error::io(&path, "write", source))?;
+        Ok(path)
+    }
+
     /// Runs every request on `circuit`; answers in the order of the requests.
     ///
     /// # Errors
@@ -56,7 +69,7 @@ impl Spice<'_> {
     ) -> Result<Vec<BTreeMap<String, Value>>> {
         let identity = self.simulator.identity()?;
         let ids: Vec<PointId> =
-            requests.iter().map(|r| request_id(&circuit.key, self.startup, &identity, r, reduce.is_some())).collect();
+            requests.iter().map(|r| request_id(&circuit.key, self.startup, &identity, r, reduce)).collect();
         let mut store = Store::open(self.store, &circuit.key)?;
         let mut answers: Vec<Option<BTreeMap<String, Value>>> =
             ids.iter().map(|id| store.get(id).map(|row| row.measured.clone())).collect();
@@ -79,16 +92,16 @@ impl Spice<'_> {
             let k = answer.ticket as usize;
             done += 1;
             if answer.outcome != Outcome::Ok {
-                failure.get_or_insert_with(|| format!("{}: {}", answer.outcome, answer.message));
+                failure.get_or_insert_with(|| (format!("{}: {}", answer.outcome, answer.message), Some(k)));
                 return false;
             }
             let mut measured = answer.measured;
-            if let (Some(reduce), Some(waveform)) = (reduce, &answer.waveform) {
+            if let (Some((_, reduce)), Some(waveform)) = (reduce, &answer.waveform) {
                 measured.extend(reduce(waveform));
             }
             let (row, runtime) = stored(&ids[k], measured.clone(), answer.worker, answer.wall_s, answer.time_points);
             if let Err(error) = store.insert(&row, &runtime) {
-                failure.get_or_insert_with(|| error.to_string());
+                failure.get_or_insert_with(|| (error.to_string(), None));
                 return false;
             }
             answers[k] = Some(measured);
@@ -97,10 +110,12 @@ impl Spice<'_> {
         });
         store.flush()?;
         result.map_err(|error| locate(error, &circuit.origins))?;
-        if let Some(message) = failure {
-            return Err(Problem::new(Kind::IncompleteSweep, format!("a run of the reference failed: {message}"))
-                .help("no column may be left out of a validation; look at the worker's words above")
-                .into());
+        if let Some((message, which)) = failure {
+            let mut problem = Problem::new(Kind::IncompleteSweep, format!("a run of the reference failed: {message}"));
+            if let Some(k) = which {
+                problem = problem.file(self.leave_deck(circuit, &requests[k])?);
+            }
+            return Err(problem.help("no column may be left out of a validation; the failed deck is beside the store").into());
         }
         if stopped {
             return Err(interrupted());
@@ -149,7 +164,7 @@ fn stored(
     (row, Runtime { id: id.clone(), worker, wall_s, time_points, cached: false, finished_unix_s })
 }
 
-fn request_id(circuit: &str, startup: &[String], simulator: &str, request: &Request, reduced: bool) -> PointId {
+fn request_id(circuit: &str, startup: &[String], simulator: &str, request: &Request, reduce: Reduce<'_>) -> PointId {
     let mut hasher = blake3::Hasher::new();
     let mut feed = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -160,6 +175,6 @@ fn request_id(circuit: &str, startup: &[String], simulator: &str, request: &Requ
     feed(circuit);
     startup.iter().chain(&request.alters).for_each(|line| feed(line));
     feed(&request.analysis);
-    feed(&format!("{:?} {reduced}", request.measurements));
+    feed(&format!("{:?} {}", request.measurements, reduce.map_or("", |(name, _)| name)));
     PointId(hasher.finalize().to_hex()[..32].to_string())
 }

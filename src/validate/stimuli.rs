@@ -1,9 +1,14 @@
 //! Inputs of a validation, from a seed that no sweep uses.
 //!
-//! Half of the K columns have independent, uniform levels; the other half are shifted together, by an amount that differs
-//! from column to column, so that phi fills its range. V columns likewise, with shifts of either sign.
+//! Every fourth column has independent, uniform levels. The others have levels nearer to the middle, shifted together by an
+//! amount that rises from column to column, so that phi (and, with shifts of either sign, the output) fills its range.
 
 use crate::rng;
+
+/// Shift of the first and the last correlated K column [span of levels]: phi goes from none to full.
+const K_SHIFT: (f64, f64) = (0.0, 0.12);
+/// The same for V columns: the output goes from full negative to full positive.
+const V_SHIFT: (f64, f64) = (-0.1, 0.1);
 
 /// How old the stored values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +40,7 @@ impl AgeClass {
 pub struct Size {
     /// Cells per column.
     pub rows: usize,
-    /// K columns; as many tokens drive the V array.
+    /// K columns. Column j drives V rows j, j + k_columns, ...
     pub k_columns: usize,
     /// V columns.
     pub v_columns: usize,
@@ -71,14 +76,25 @@ impl Stimuli {
             rng::uniform(seed, sample as u64, &format!("validate.{}.{what}", ages.name()), &item.to_string())
         };
         let pick = |levels: usize, u: f64| ((u * levels as f64) as usize).min(levels - 1);
-        let query = (0..size.rows).map(|i| pick(size.q_levels, uniform(0, "q", i))).collect();
-        let column = |j: usize, what: &str, low: f64, high: f64| {
+        let query: Vec<usize> = (0..size.rows).map(|i| pick(size.q_levels, uniform(0, "q", i))).collect();
+        // A long query turns the same shift of levels into more charge.
+        let sum: f64 = query.iter().map(|code| *code as f64 / (size.q_levels - 1) as f64).sum();
+        let scale = (0.5 * size.rows as f64 / sum.max(1.0)).min(2.0);
+        let column = |j: usize, count: usize, what: &str, (low, high): (f64, f64), scale: f64| {
             let span = size.kv_levels as f64;
-            let shift =
-                if j % 2 == 0 { 0.0 } else { span * (low + (high - low) * uniform(j, &format!("{what}.shift"), 0)) };
-            (0..size.rows)
-                .map(|i| (span * uniform(j, what, i) + shift).floor().clamp(0.0, span - 1.0) as usize)
-                .collect::<Vec<_>>()
+            let correlated = j % 4 != 0;
+            let place = (j as f64 + uniform(j, &format!("{what}.shift"), 0)) / count as f64;
+            let shift = span * scale * (low + (high - low) * place);
+            let level = |i: usize| {
+                let u = uniform(j, what, i);
+                if correlated {
+                    let middle = 0.5 * (u + uniform(j, &format!("{what}.second"), i));
+                    (span * middle + shift).floor().clamp(0.0, span - 1.0) as usize
+                } else {
+                    pick(size.kv_levels, u)
+                }
+            };
+            (0..size.rows).map(level).collect::<Vec<_>>()
         };
         let age = |what: &str, item: usize| match ages {
             AgeClass::Fresh => 0,
@@ -88,9 +104,9 @@ impl Stimuli {
         Stimuli {
             ages,
             query,
-            keys: (0..size.k_columns).map(|j| column(j, "k", -0.05, 0.35)).collect(),
+            keys: (0..size.k_columns).map(|j| column(j, size.k_columns, "k", K_SHIFT, scale)).collect(),
             key_ages: (0..size.k_columns).map(|j| age("k.age", j)).collect(),
-            values: (0..size.v_columns).map(|j| column(j, "v", -0.25, 0.25)).collect(),
+            values: (0..size.v_columns).map(|j| column(j, size.v_columns, "v", V_SHIFT, 1.0)).collect(),
             value_ages: (0..size.rows).map(|i| age("v.age", i)).collect(),
         }
     }

@@ -1,0 +1,43 @@
+//! Figures, as PNG and SVG, rendered only from what is stored: no figure simulates or fits.
+//!
+//! | file | figure | shows |
+//! |---|---|---|
+//! | [`iv`] | `iv` | transfer curves of the flavours, figures of merit against targets |
+//! | [`write`] | `write` | stored against driven voltage, settling and injection |
+//! | [`retention`] | `retention` | drift over age at each hold bias, rate of drift |
+//! | [`nonlinearity_level`] | `nonlinearity_level` | charge against stored voltage, fit and published cubic |
+//! | [`nonlinearity_family`] | `nonlinearity_width`, `nonlinearity_bit_line` | charge against pulse width, bit line |
+//! | [`readout`] | `readout` | width against charge of both converters |
+//! | [`variability_levels`] | `variability_levels` | charge of the dice at every level |
+//! | [`variability`] | `variability` | sigma, correlations, converter's offset and gain |
+//! | [`validation`] | `validation` | emulator against SPICE |
+//!
+//! Each has a struct of plain numbers in base units, `figure(&data)`, which builds the [`Figure`], and `draw(&data,
+//! &target)`, which writes it. A [`Figure`] is rows of [`Panel`]s; it becomes a [`scene::Scene`], a list of strokes, fills
+//! and texts, which the [`canvas`] hands to plotters' bitmap and SVG backends. The same data give the same bytes.
+
+pub mod axis;
+pub mod canvas;
+mod compact;
+pub mod figure;
+mod histogram;
+pub mod iv;
+pub mod nonlinearity_family;
+pub mod nonlinearity_level;
+pub mod panel;
+pub mod readout;
+pub mod results;
+pub mod retention;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod scene;
+pub mod style;
+pub mod validation;
+pub mod variability;
+pub mod variability_levels;
+pub mod write;
+
+pub use axis::{Axis, eng};
+pub use canvas::Target;
+pub use figure::{Conditions, Figure};
+pub use panel::{LegendPlace, Panel};
