@@ -60,16 +60,19 @@ fn columns_give_the_charge_and_pulse_of_the_closed_forms() {
 #[test]
 fn single_cells_follow_the_grid_at_every_width() {
     let model = TableModel::new(&table(), &options(), Vec::new()).unwrap();
-    let full = 80.0 * CHARGE_PER_UNIT_C;
+    // A column of 64 such cells must stay within 0.1 % of S_sat even if they all err the same way.
+    let tolerance = 1e-3 * 80.0 * CHARGE_PER_UNIT_C / 64.0;
+    let mut worst: f64 = 0.0;
     for v in [0.0, 0.21, 0.45, 0.68, 0.9] {
         for step in 0..=300 {
             let t = T_MAX_S * f64::from(step) / 300.0;
             let charge = model.column_k(&[v], &[t], None, &mut Tally::default()).unwrap().charge_c;
             let (current, g) = (synthetic::current_a(v, 0.45), synthetic::conductance_s(v));
             let swing = current * g * t * t / (2.0 * C_BIT_LINE_F);
-            assert!((charge - synthetic::charge_c(v, t, 0.45) + swing).abs() < 2e-6 * full, "{v} V {t:e} s");
+            worst = (charge - synthetic::charge_c(v, t, 0.45) + swing).abs().max(worst);
         }
     }
+    assert!(worst < tolerance, "{worst:e} C, and {tolerance:e} C are allowed");
 }
 
 #[test]
