@@ -27,7 +27,7 @@ build: setup ## build the command
 characterize: setup ## quick: simulate, fit, tabulate, emulate, validate and plot the embedded technology
 	cargo run -- run --profile quick $(ARGS)
 
-characterize-full: setup ## everything: every technology and circuit and the 64 x 64 validation; can be interrupted and resumed
+characterize-full: setup ## as characterize, with all 64 x 64 columns in the validation; can be interrupted and goes on where it was
 	cargo run -- run --profile full $(ARGS)
 
 test: setup-for-tests ## run every test, with and without ngspice and polars; check format and lints
@@ -48,5 +48,5 @@ lint: setup-for-tests ## check format and lints, and refuse warnings
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --no-default-features -- -D warnings
 
-clean: ## remove what was built; results stay (`gaincell clean` frees those)
+clean: ## remove what was built; results stay
 	cargo clean

@@ -27,9 +27,6 @@ pub(super) struct EmulateArgs {
     /// The .npz file with Q, K and V
     #[arg(long = "in", value_name = "FILE")]
     input: PathBuf,
-    /// The .npz file to write
-    #[arg(long = "out-npz", visible_alias = "output", value_name = "FILE")]
-    output: PathBuf,
     /// How much physics: softmax, published-linear, published-cubic, table
     #[arg(long, default_value = "table", value_parser = level)]
     fidelity: Level,
@@ -72,6 +69,10 @@ fn accepted(names: &[&str]) -> String {
 }
 
 pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
+    let Some(output) = &context.common.out else {
+        let problem = Problem::new(Kind::Usage, "`--out` is missing: the .npz file to write");
+        return Err(problem.help("gaincell emulate --in qkv.npz --out result.npz").into());
+    };
     let table = if args.fidelity == Level::Table {
         let path = args.table.clone().unwrap_or_else(|| table_folder(&context.project, &context.common.tech));
         let read = Table::read_json(&path).map_err(|error| {
@@ -104,7 +105,7 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         die: args.die.map(|seed| DieSeed { seed, sample: 0 }),
         ..Options::default()
     };
-    let summary = emulate_file(&args.input, &args.output, &options, table.as_ref())?;
+    let summary = emulate_file(&args.input, output, &options, table.as_ref())?;
     let clamped: Vec<_> = summary
         .clamped
         .entries()
@@ -112,14 +113,14 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         .collect();
     if context.common.json {
         return print_json(&json!({
-            "out": args.output, "shape": summary.shape, "slots": summary.slots,
+            "out": output, "shape": summary.shape, "slots": summary.slots,
             "fraction_linear": summary.fraction_linear, "clamped": clamped,
         }));
     }
     let [batch, tokens, d] = summary.shape;
     print(&format!(
         "{}: {batch} x {tokens} tokens, d = {d}, {} slots; {:.1} % of phi in (0.05, 0.95); {} values clamped to the table\n",
-        args.output.display(),
+        output.display(),
         summary.slots,
         100.0 * summary.fraction_linear,
         summary.clamped.total()

@@ -55,8 +55,7 @@ const CELL: &str = "gain_cell_6t";
 
 #[cfg(feature = "plot")]
 fn figures(left: &Left, tech: &Technology) -> Result<Vec<(&'static str, crate::plot::Figure)>> {
-    let results =
-        crate::plot::results::Results { datasets: &left.datasets, models: &left.models, tech, cell: CELL };
+    let results = crate::plot::results::Results { datasets: &left.datasets, models: &left.models, tech, cell: CELL };
     let mut figures = results.figures()?;
     if !left.cases.is_empty() {
         figures.push(("validation", results.validation(&left.cases)));
@@ -149,7 +148,12 @@ pub(super) fn page(context: &Context, tech: &Technology) -> Result<PathBuf> {
 fn hand_checks(sections: &mut [Experiment], left: &Left, table: Option<&Table>) {
     let mut add = |id: &str, claim: &str, by_hand: f64, simulated: f64, unit: &str| {
         if let Some(section) = sections.iter_mut().find(|section| section.id == id) {
-            section.hand_checks.push(HandCheck { claim: claim.to_string(), by_hand, simulated, unit: unit.to_string() });
+            section.hand_checks.push(HandCheck {
+                claim: claim.to_string(),
+                by_hand,
+                simulated,
+                unit: unit.to_string(),
+            });
         }
     };
     let Some(table) = table else { return };

@@ -44,8 +44,8 @@ pub(crate) struct Common {
     /// The project's folder [default: the nearest one upward that holds gaincell.toml]
     #[arg(long, global = true, value_name = "DIR")]
     project: Option<PathBuf>,
-    /// Where results/ and plots/ are written [default: the project's folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Where results/ and plots/ are written [default: the project's folder]; with `emulate`, the .npz file to write
+    #[arg(long, global = true, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Technology: a name below netlists/tech/, or the path of a tech.toml
     #[arg(long, global = true, default_value = "generic28", value_name = "NAME|PATH")]
@@ -122,7 +122,8 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<()> {
-    let project = Project::find(cli.common.project.as_deref(), cli.common.out.as_deref())?;
+    let out = if matches!(cli.command, Command::Emulate(_)) { None } else { cli.common.out.as_deref() };
+    let project = Project::find(cli.common.project.as_deref(), out)?;
     let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
     match cli.command {
         Command::Run(args) => run::run(&context, &args),

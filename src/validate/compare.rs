@@ -198,7 +198,8 @@ fn k_columns(
     let from = bench.value("t_conv");
     let reduce = |waveform: &Waveform| record(waveform, from, vdd_v);
     let circuit = bench.pulsed(CELL, &signals);
-    let name = format!("word line from {from:e} s, pinned {PIN_V} V, within {TOLERANCE_V} V, on a grid of {SPACING_S:e} s");
+    let name =
+        format!("word line from {from:e} s, pinned {PIN_V} V, within {TOLERANCE_V} V, on a grid of {SPACING_S:e} s");
     let answers = spice.run(&circuit, &signals, &requests, Some((&name, &reduce)))?;
     let mut widths = Vec::new();
     let mut lines = Vec::new();

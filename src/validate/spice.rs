@@ -115,7 +115,9 @@ impl Spice<'_> {
             if let Some(k) = which {
                 problem = problem.file(self.leave_deck(circuit, &requests[k])?);
             }
-            return Err(problem.help("no column may be left out of a validation; the failed deck is beside the store").into());
+            return Err(problem
+                .help("no column may be left out of a validation; the failed deck is beside the store")
+                .into());
         }
         if stopped {
             return Err(interrupted());
