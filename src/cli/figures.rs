@@ -172,17 +172,18 @@ fn hand_checks(sections: &mut [Experiment], left: &Left, table: Option<&Table>) 
         table.column_k.c_bit_line_f,
         "F",
     );
-    if let Some(variability) = &table.variability {
-        if let Some(k) = variability.names.iter().position(|name| name == "xmn1.delvto") {
-            let n = variability.names.len();
-            add(
-                "variability",
-                "sigma of the threshold of the storage-gated NMOS, drawn: 2 mV um / sqrt(0.1 um x 0.1 um) (Pelgrom)",
-                crate::fit::variability::pelgrom_sigma(2e-9, 0.1e-6, 0.1e-6),
-                variability.covariance[k * n + k].sqrt(),
-                "V",
-            );
-        }
+    let drawn = table.variability.iter().find_map(|v| {
+        let k = v.names.iter().position(|name| name == "xmn1.delvto")?;
+        Some(v.covariance[k * v.names.len() + k].sqrt())
+    });
+    if let Some(sigma) = drawn {
+        add(
+            "variability",
+            "sigma of the threshold of the storage-gated NMOS, drawn: 2 mV um / sqrt(0.1 um x 0.1 um) (Pelgrom)",
+            crate::fit::variability::pelgrom_sigma(2e-9, 0.1e-6, 0.1e-6),
+            sigma,
+            "V",
+        );
     }
 }
 
@@ -190,7 +191,7 @@ fn hand_checks(sections: &mut [Experiment], left: &Left, table: Option<&Table>) 
 fn today() -> String {
     let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let mut days = seconds / 86_400;
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));

@@ -232,11 +232,11 @@ pub fn locate(error: Error, origins: &[Option<Origin>]) -> Error {
         .iter()
         .cloned()
         .map(|mut problem| {
-            if let (None, Some(line)) = (&problem.file, problem.line) {
-                if let Some(Some(origin)) = origins.get(line.wrapping_sub(1)) {
-                    problem.file = Some(origin.file.clone());
-                    problem.line = Some(origin.line);
-                }
+            if let (None, Some(line)) = (&problem.file, problem.line)
+                && let Some(Some(origin)) = origins.get(line.wrapping_sub(1))
+            {
+                problem.file = Some(origin.file.clone());
+                problem.line = Some(origin.line);
             }
             problem
         })

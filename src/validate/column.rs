@@ -163,9 +163,10 @@ pub fn vertices(time_s: &[f64], signal_v: &[f64], vdd_v: f64, pin_v: f64, tolera
     keep[0] = true;
     keep[pinned.len() - 1] = true;
     // Where a plateau begins or ends, its vertex stays: the plateau must be exact.
-    for k in 1..pinned.len() - 1 {
-        let flat = |a: usize, b: usize| pinned[a].1 == pinned[b].1 && (pinned[a].1 == 0.0 || pinned[a].1 == vdd_v);
-        keep[k] = flat(k - 1, k) != flat(k, k + 1);
+    let rail = |a: usize, b: usize| pinned[a].1 == pinned[b].1 && (pinned[a].1 == 0.0 || pinned[a].1 == vdd_v);
+    let last = pinned.len() - 1;
+    for (k, kept) in keep.iter_mut().enumerate().take(last).skip(1) {
+        *kept = rail(k - 1, k) != rail(k, k + 1);
     }
     let anchors: Vec<usize> = (0..pinned.len()).filter(|k| keep[*k]).collect();
     for pair in anchors.windows(2) {

@@ -82,7 +82,7 @@ impl Stimuli {
         let scale = (0.5 * size.rows as f64 / sum.max(1.0)).min(2.0);
         let column = |j: usize, count: usize, what: &str, (low, high): (f64, f64), scale: f64| {
             let span = size.kv_levels as f64;
-            let correlated = j % 4 != 0;
+            let correlated = !j.is_multiple_of(4);
             let place = (j as f64 + uniform(j, &format!("{what}.shift"), 0)) / count as f64;
             let shift = span * scale * (low + (high - low) * place);
             let level = |i: usize| {

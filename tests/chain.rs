@@ -1,0 +1,115 @@
+//! The chain itself, from netlists to the verdict, as `make characterize` runs it; then what a user does next.
+//!
+//! One test, because the parts build on each other; it takes some minutes on two cores.
+#![cfg(all(feature = "simulate", feature = "dataset", feature = "plot"))]
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use npyz::WriterBuilder;
+use serde_json::Value;
+
+fn gaincell(out: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gaincell"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .arg("--out")
+        .arg(out)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Every rule that a verdict stands on, read from the numbers and not from `pass`.
+fn check_verdicts(rows: &Value) {
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.iter().map(|r| r["ages"].as_str().unwrap()).collect::<Vec<_>>(), ["fresh", "mixed", "oldest"]);
+    for row in rows {
+        let number = |key: &str| row[key].as_f64().unwrap();
+        for key in ["nrmse_phi", "nrmse_output", "nrmse_phi_linear", "nrmse_output_linear"] {
+            assert!(number(key) <= 0.01, "{key}: {row}");
+        }
+        assert!(number("r2_phi") >= 0.999 && number("r2_output") >= 0.999, "{row}");
+        assert!(number("frac_linear") >= 0.5, "{row}");
+        assert!(row["ref_std"].as_array().unwrap().iter().all(|s| s.as_f64().unwrap() >= 0.2), "{row}");
+        assert_eq!(number("codes_equal"), 1.0, "{row}");
+        assert_eq!(row["pass"], Value::Bool(true));
+    }
+}
+
+#[test]
+fn from_netlists_to_a_validated_table() {
+    let dir = tempfile::Builder::new().prefix("gain cell ").tempdir().unwrap();
+    let out = dir.path();
+    let first = json(&gaincell(out, &["run", "--json"]));
+    check_verdicts(&first["validation"]);
+    for model in first["models"].as_array().unwrap() {
+        let name = model["name"].as_str().unwrap();
+        let judged = !name.contains("published") && !name.contains("cubic");
+        assert!(!judged || model["pass"] == Value::Bool(true), "{model}");
+    }
+    for sweep in first["sweeps"].as_array().unwrap() {
+        assert_eq!((sweep["failed"].as_u64(), sweep["cached"].as_u64()), (Some(0), Some(0)), "{sweep}");
+    }
+
+    // What the contracts promise is there.
+    let summary: Value = serde_json::from_reader(File::open(out.join("results/summary.json")).unwrap()).unwrap();
+    for section in ["sweeps", "models", "validation", "lut"] {
+        assert!(!summary[section].as_array().unwrap().is_empty(), "{section}");
+    }
+    for file in ["results/report.html", "results/luts/generic28-gain_cell_6t/table.json"] {
+        assert!(out.join(file).metadata().unwrap().len() > 10_000, "{file}");
+    }
+    assert!(out.join("results/luts/generic28-gain_cell_6t/table.parquet").is_file());
+    assert!(out.join("plots/generic28_validation.png").is_file() && out.join("plots/generic28_iv.svg").is_file());
+
+    // The physics by hand: the charge of the highest level in a full pulse is current times time, and 64 cells' drains
+    // add less than 2 % to a bit line of 4 pF.
+    let table = gaincell::lut::Table::read_json(&out.join("results/luts/generic28-gain_cell_6t")).unwrap();
+    assert!((table.column_k.c_bit_line_f / 4e-12 - 1.0).abs() < 0.02);
+    let top = *table.cell.current_a.values.last().unwrap() * table.scale.t_max_s;
+    assert!(top > 8.0 * table.scale.charge_per_unit_c && top < 13.0 * table.scale.charge_per_unit_c);
+
+    // A second run simulates nothing.
+    let second = json(&gaincell(out, &["run", "--json"]));
+    for sweep in second["sweeps"].as_array().unwrap() {
+        assert_eq!(sweep["cached"], sweep["points"], "{sweep}");
+    }
+    assert_eq!(first["validation"], second["validation"]);
+
+    // Another seed passes too.
+    check_verdicts(&json(&gaincell(out, &["validate", "--seed", "7", "--json"])));
+
+    // Arrays through the emulator.
+    let (input, result) = (out.join("qkv.npz"), out.join("result.npz"));
+    let mut archive = npyz::npz::NpzWriter::new(BufWriter::new(File::create(&input).unwrap()));
+    for (name, low, high) in [("Q", 0.0, 1.0), ("K", 0.0, 0.9), ("V", 0.0, 0.9)] {
+        let mut writer =
+            archive.array(name, Default::default()).unwrap().default_dtype().shape(&[2, 10, 64]).begin_nd().unwrap();
+        let value = |k: u64| low + (high - low) * gaincell::rng::uniform(1, k, "chain", name);
+        writer.extend((0..2 * 10 * 64).map(value)).unwrap();
+        writer.finish().unwrap();
+    }
+    drop(archive);
+    let table = out.join("results/luts/generic28-gain_cell_6t");
+    let emulated = Command::new(env!("CARGO_BIN_EXE_gaincell"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["emulate", "--json", "--in"])
+        .arg(&input)
+        .arg("--out")
+        .arg(&result)
+        .arg("--table")
+        .arg(&table)
+        .output()
+        .unwrap();
+    assert_eq!(json(&emulated)["shape"], serde_json::json!([2, 10, 64]));
+    let names: Vec<String> = npyz::npz::NpzArchive::open(&result).unwrap().array_names().map(str::to_string).collect();
+    assert_eq!(names.len(), 3);
+}
