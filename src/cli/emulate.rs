@@ -74,7 +74,10 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         return Err(problem.help("gaincell emulate --in qkv.npz --out result.npz").into());
     };
     let table = if args.fidelity == Level::Table {
-        let path = args.table.clone().unwrap_or_else(|| table_folder(&context.project, &context.common.tech));
+        let path = match &args.table {
+            Some(path) => path.clone(),
+            None => table_folder(&context.project, &context.tech()?.name),
+        };
         let read = Table::read_json(&path).map_err(|error| {
             if error.kind() == Kind::Io {
                 let problem = Problem::new(Kind::MissingNetlist, "there is no lookup table here").file(&path);

@@ -17,7 +17,7 @@ use crate::tech::Technology;
 use crate::validate::ValidationCase;
 
 pub(super) fn plot(context: &Context) -> Result<()> {
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let tech = context.tech()?;
     let count = draw(context, &tech)?;
     let folder = context.project.plots();
     if context.common.json {
@@ -27,7 +27,7 @@ pub(super) fn plot(context: &Context) -> Result<()> {
 }
 
 pub(super) fn report(context: &Context) -> Result<()> {
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let tech = context.tech()?;
     let path = page(context, &tech)?;
     if context.common.json {
         return print_json(&json!({"report": path}));

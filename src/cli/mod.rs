@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::{Error, Kind, Result};
 use crate::project::Project;
+use crate::tech::Technology;
 
 const EXIT_CODES: &str = "Exit codes:
   0 good              3 cannot read or write     12 quantity or unit wrong      20 libngspice is missing
@@ -47,9 +48,9 @@ pub(crate) struct Common {
     /// Where results/ and plots/ are written [default: the project's folder]; with `emulate`, the .npz file to write
     #[arg(long, global = true, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Technology: a name below netlists/tech/, or the path of a tech.toml
-    #[arg(long, global = true, default_value = "generic28", value_name = "NAME|PATH")]
-    tech: String,
+    /// Technology: a name below netlists/tech/, or the path of a tech.toml [default: the sweep file's, else generic28]
+    #[arg(long, global = true, value_name = "NAME|PATH")]
+    tech: Option<String>,
     /// Worker processes [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     workers: Option<u64>,
@@ -105,6 +106,16 @@ pub(crate) struct Context {
     pub(crate) project: Project,
     pub(crate) interrupt: Arc<AtomicBool>,
 }
+
+impl Context {
+    /// The technology asked for, or else the embedded one.
+    fn tech(&self) -> Result<Technology> {
+        Technology::find(self.common.tech.as_deref().unwrap_or(EMBEDDED_TECH), &self.project.technologies())
+    }
+}
+
+/// The technology that the project brings.
+const EMBEDDED_TECH: &str = "generic28";
 
 /// Parses the command line, runs it, prints errors; `main` returns the answer.
 pub fn run() -> ExitCode {

@@ -16,7 +16,7 @@ use crate::lut::Table;
 use crate::tech::Technology;
 
 pub(super) fn fit(context: &Context) -> Result<()> {
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let tech = context.tech()?;
     let models = fitted(context, &tech)?;
     if context.common.json {
         print_json(&models.reports())?;
@@ -81,7 +81,7 @@ pub(super) fn model_table(reports: &[&ModelFit]) -> String {
 }
 
 pub(super) fn export(context: &Context) -> Result<()> {
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let tech = context.tech()?;
     let (table, folder) = exported(context, &tech, "quick")?;
     if context.common.json {
         print_json(

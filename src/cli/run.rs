@@ -10,7 +10,6 @@ use super::sweep::{run_named, sweep_table};
 use super::validate::{K_COLUMNS, SEED, V_COLUMNS, validated, validation_table, verdict};
 use crate::campaign::{SWEEPS, is_comparison, merge_summary};
 use crate::error::{Error, Kind, Problem, Result};
-use crate::tech::Technology;
 use crate::validate::ValidationRow;
 
 /// Which profile to run.
@@ -42,7 +41,7 @@ impl Profile {
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let started = std::time::Instant::now();
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let tech = context.tech()?;
     let names: Vec<String> = SWEEPS.iter().map(|name| (*name).to_string()).collect();
     note(context, &format!("technology {}: {}", tech.name, tech.description));
     let sweeps = run_named(context, &names, args.profile.name())?;

@@ -63,15 +63,26 @@ pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
 
 /// Checks every named sweep first, then runs them one after the other.
 pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> Result<Vec<SweepSummary>> {
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
     let benches = context.project.benches();
     let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches);
     let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let technologies = context.project.technologies();
+    let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| spec.tech.clone());
+    let techs = specs
+        .iter()
+        .map(|spec| {
+            Technology::find(&asked(spec), &technologies).map_err(|error| {
+                let in_file = context.common.tech.is_none();
+                let place = |p: Problem| if in_file && p.file.is_none() { p.file(&spec.file).key("tech") } else { p };
+                Error::collect(error.problems().iter().cloned().map(place).collect()).unwrap_or(error)
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
     let mut pool = pool(context)?;
     let mut summaries = Vec::new();
-    for spec in &specs {
+    for (spec, tech) in specs.iter().zip(&techs) {
         let mut bar = Bar::new(context, &spec.name);
-        let result = run_sweep(&context.project, spec, &tech, profile, pool.as_mut(), &mut |progress| {
+        let result = run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut |progress| {
             bar.tell(progress);
             !context.interrupt.load(Ordering::SeqCst)
         });

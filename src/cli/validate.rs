@@ -36,7 +36,7 @@ pub(super) const V_COLUMNS: u64 = 16;
 const LIMIT: f64 = 0.01;
 
 pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<()> {
-    let tech = Technology::find(&context.common.tech, &context.project.technologies())?;
+    let tech = context.tech()?;
     let cases = validated(context, &tech, args.seed, [args.k_columns, args.v_columns], "quick")?;
     let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
     if context.common.json {
@@ -134,6 +134,7 @@ pub(super) fn validation_table(rows: &[&ValidationRow]) -> String {
                 percent(r.nrmse_output_linear),
                 percent(r.worst_output),
                 format!("{:.5}", r.r2_phi.min(r.r2_output)),
+                format!("{:.2}, {:.2} %", 100.0 * r.nrmse_uncalibrated[0], 100.0 * r.nrmse_uncalibrated[1]),
                 format!("{:.0} %", 100.0 * r.frac_linear),
                 format!("{:.0}, {:.0} %", 100.0 * r.ref_std[0], 100.0 * r.ref_std[1]),
                 if r.pass { "pass".to_string() } else { "MISSED".to_string() },
@@ -151,6 +152,7 @@ pub(super) fn validation_table(rows: &[&ValidationRow]) -> String {
             "linear#",
             "worst#",
             "R2#",
+            "uncalibrated#",
             "in linear#",
             "ref. sigma#",
             "verdict",

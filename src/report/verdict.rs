@@ -45,7 +45,8 @@ pub fn line(row: &ValidationRow) -> VerdictLine {
 pub fn stimuli(row: &ValidationRow) -> String {
     format!(
         "{}: {} rows, {} K and {} V columns, die {}, seed {}; {} of φ between 5 and 95 % of full scale; standard deviation of \
-         the reference {} (φ), {} (output)",
+         the reference {} (φ), {} (output); S_sat uses {} and A_sat {} of T_max; error without the calibration of the \
+         converters {} (φ), {} (output)",
         row.ages,
         row.rows,
         row.cols[0],
@@ -54,6 +55,10 @@ pub fn stimuli(row: &ValidationRow) -> String {
         row.seed,
         percent(row.frac_linear),
         percent(row.ref_std[0]),
-        percent(row.ref_std[1])
+        percent(row.ref_std[1]),
+        percent(row.full_scale_use[0]),
+        percent(row.full_scale_use[1]),
+        percent(row.nrmse_uncalibrated[0]),
+        percent(row.nrmse_uncalibrated[1]),
     )
 }

@@ -19,7 +19,7 @@ use crate::measure::{How, Measurement};
 use crate::netlist::{Deck, TechFiles};
 use crate::tech::Technology;
 use crate::units::Unit;
-use crate::waveform::Waveform;
+use crate::waveform::{Waveform, interpolate};
 
 /// What is compared and how strictly.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,10 @@ pub fn validate(
     let v_bench = Column::new(bench("column_v.cir")?, setup.size.rows, &overrides)?;
     let options = Options { quantization: crate::emulate::Quantization::OFF, ..Options::default() };
     let model = TableModel::new(table, &options, Vec::new())?;
-    stimuli.iter().map(|s| tile(&k_bench, &v_bench, table, &model, setup, s, &held, spice)).collect()
+    let line = crate::emulate::Physics { readout: false, ..options.physics };
+    let uncalibrated = TableModel::new(table, &Options { physics: line, ..options.clone() }, Vec::new())?;
+    let models = [&model, &uncalibrated];
+    stimuli.iter().map(|s| tile(&k_bench, &v_bench, table, models, setup, s, &held, spice)).collect()
 }
 
 /// Stored voltage by level, then age.
@@ -116,7 +119,7 @@ fn tile(
     k_bench: &Column,
     v_bench: &Column,
     table: &Table,
-    model: &TableModel,
+    [model, uncalibrated]: [&TableModel; 2],
     setup: &Setup,
     stimuli: &Stimuli,
     held: &Held,
@@ -139,7 +142,7 @@ fn tile(
     // K array in the emulator: from levels and ages alone.
     let mut tally = Tally::default();
     let mut phi = Pairs::default();
-    let mut phi_published = Pairs::default();
+    let (mut phi_published, mut phi_line, mut output_line) = (Pairs::default(), Pairs::default(), Pairs::default());
     let mut emulated_s = Vec::new();
     for (j, column) in stimuli.keys.iter().enumerate() {
         let age = stimuli.key_ages[j];
@@ -150,6 +153,7 @@ fn tile(
         let reading = model.column_k(&own, &widths_s, None, &mut tally)?;
         phi.push(phi_s[j] / t_max_s, reading.fraction);
         emulated_s.push(reading.fraction * t_max_s);
+        phi_line.push(phi_s[j] / t_max_s, uncalibrated.column_k(&own, &widths_s, None, &mut tally)?.fraction);
         phi_published.push(phi_s[j] / t_max_s, published_phi(table, column, age, &widths_s, size));
     }
 
@@ -173,8 +177,10 @@ fn tile(
             .collect::<Result<Vec<f64>>>()?;
         let reading = model.column_v(&own, &own_phi_s, None, &mut tally)?;
         output.push(outputs[d], reading.fraction);
+        output_line.push(outputs[d], uncalibrated.column_v(&own, &own_phi_s, None, &mut tally)?.fraction);
     }
-    Ok(case(table, setup, stimuli, phi, output, phi_published))
+    let before = [phi_line.score().nrmse, output_line.score().nrmse];
+    Ok(case(table, setup, stimuli, phi, output, phi_published, before))
 }
 
 /// Widths [s] and recorded word lines of the K columns' converters.
@@ -284,6 +290,20 @@ fn published_phi(table: &Table, column: &[usize], age: usize, widths_s: &[f64], 
     (s * (-LAMBDA * age as f64).exp() / table.scale.s_sat).clamp(0.0, 1.0)
 }
 
+/// Width of a converter's straight part, taken on to S_sat or A_sat, over T_max.
+fn full_scale_use(table: &Table, signed: bool) -> f64 {
+    let (readout, full) =
+        if signed { (&table.readout_signed, table.scale.a_sat) } else { (&table.readout_unsigned, table.scale.s_sat) };
+    let charge_c = full * table.scale.charge_per_unit_c;
+    // Between a quarter and three quarters of the range no converter clips.
+    let at = |share: f64| {
+        let (axis, widths) = (&readout.width_s.axes[0].values, &readout.width_s.values);
+        interpolate(axis, widths, share * charge_c).unwrap_or(f64::NAN)
+    };
+    let slope = (at(0.75) - at(0.25)) / 0.5;
+    (at(0.5) + 0.5 * slope) / table.scale.t_max_s
+}
+
 /// Magnitude code of the 16-level counter with its sign.
 fn code(fraction: f64, levels: u32) -> i64 {
     (fraction.clamp(-1.0, 1.0) * f64::from(levels - 1)).round() as i64
@@ -302,6 +322,7 @@ fn case(
     phi: Pairs,
     output: Pairs,
     phi_published: Pairs,
+    nrmse_uncalibrated: [f64; 2],
 ) -> ValidationCase {
     let (first, second) = (phi.score(), output.score());
     let levels = table.scale.levels.output;
@@ -333,6 +354,8 @@ fn case(
         nrmse_phi_linear: first.nrmse_linear,
         nrmse_output_linear: second.nrmse_linear,
         codes_equal,
+        nrmse_uncalibrated,
+        full_scale_use: [full_scale_use(table, false), full_scale_use(table, true)],
         limit: setup.limit,
         pass: false,
     };

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Bounds of the linear subset, as fractions of full scale.
 pub const LINEAR: (f64, f64) = (0.05, 0.95);
+/// Share of T_max that S_sat and A_sat may use, so that neither range nor pulses are wasted.
+pub const SCALE: (f64, f64) = (0.95, 1.05);
 /// Least coefficient of determination that passes.
 pub const R2_LIMIT: f64 = 0.999;
 /// Least fraction of scored phi in the linear subset, so that clipped elements cannot carry a pass.
@@ -124,6 +126,11 @@ pub struct ValidationRow {
     pub nrmse_output_linear: f64,
     /// Share of output codes that equal SPICE's, of those further from a code boundary than the stated error.
     pub codes_equal: f64,
+    /// Errors of phi and output where the converters are taken for ideal straight lines, without the calibration by their
+    /// measured curves [full scale].
+    pub nrmse_uncalibrated: [f64; 2],
+    /// Pulse width at S = 80 and at |A| = 40 as the converters' gains give it, over T_max.
+    pub full_scale_use: [f64; 2],
     /// Limit on the four errors [full scale].
     pub limit: f64,
     /// The verdict.
@@ -157,6 +164,11 @@ impl ValidationRow {
         ] {
             if !(value >= least) {
                 found.push(format!("{name} is {value:.4}, at least {least} is asked"));
+            }
+        }
+        for (name, value) in [("S_sat", self.full_scale_use[0]), ("A_sat", self.full_scale_use[1])] {
+            if !(value >= SCALE.0 && value <= SCALE.1) {
+                found.push(format!("{name} uses {:.1} % of T_max, 95 to 105 % is asked", 100.0 * value));
             }
         }
         if !(self.codes_equal >= 1.0) {
