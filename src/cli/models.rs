@@ -82,7 +82,8 @@ pub(super) fn model_table(reports: &[&ModelFit]) -> String {
 
 pub(super) fn export(context: &Context) -> Result<()> {
     let tech = context.tech()?;
-    let (table, folder) = exported(context, &tech, "quick")?;
+    let models = fitted(context, &tech)?;
+    let (table, folder) = exported(context, &tech, &models, "quick")?;
     if context.common.json {
         print_json(
             &json!({"name": table.name, "path": folder, "schema": table.schema, "content_hash": table.content_hash}),
@@ -100,10 +101,14 @@ pub(super) fn export(context: &Context) -> Result<()> {
 }
 
 /// Builds the table, writes it and reads it back.
-pub(super) fn exported(context: &Context, tech: &Technology, profile: &str) -> Result<(Table, std::path::PathBuf)> {
-    let models = fitted(context, tech)?;
+pub(super) fn exported(
+    context: &Context,
+    tech: &Technology,
+    models: &Models,
+    profile: &str,
+) -> Result<(Table, std::path::PathBuf)> {
     let datasets = read_datasets(&context.project, &tech.name)?;
-    let mut table = build_table(&models, &datasets, tech, profile, &BTreeMap::new())?;
+    let mut table = build_table(models, &datasets, tech, profile, &BTreeMap::new())?;
     let folder = table_folder(&context.project, &tech.name);
     table.write_json(&folder)?;
     #[cfg(feature = "dataset")]

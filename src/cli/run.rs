@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
         .map_err(|source| Error::new(Kind::Internal, format!("cannot encode a sweep: {source}")))?;
     merge_summary(&context.project, "sweeps", &["name", "tech", "cell"], &entries)?;
     let models = fitted(context, &tech)?;
-    let (table, folder) = exported(context, &tech, args.profile.name())?;
+    let (table, folder) = exported(context, &tech, &models, args.profile.name())?;
     note(context, &format!("{:20} {}", "lookup table", folder.display()));
     let all = u64::from(table.column_k.rows);
     let columns = if args.profile == Profile::Full { [all, all] } else { [K_COLUMNS, V_COLUMNS] };

@@ -109,7 +109,7 @@ pub struct Manifest {
     pub counts: BTreeMap<String, u64>,
     /// Rows that came from the store of earlier runs.
     pub cached: u64,
-    /// Wall time spent on the run, over all its sessions [s].
+    /// Wall time spent on the run, over all its starts [s].
     pub wall_s: f64,
     /// Files written at the end, by name.
     pub files: BTreeMap<String, FileSeal>,

@@ -63,7 +63,7 @@ impl Run {
             }
             Err(error) => return Err(error),
         };
-        // A point may have been tried again in a later session: its last row counts.
+        // A point may have been tried again after a later start: its last row counts.
         let rows = records.into_iter().map(|record| (record.0.index, record)).collect();
         Ok(Run { dir: dir.into(), manifest, journal, rows, opened: Instant::now(), _lock: lock })
     }

@@ -277,7 +277,7 @@ mod tests {
             "shell rm x",
             "alter r1=`ls`",
             "alter r1=1 ; shell ls",
-            "alter r1=1 > /tmp/x",
+            "alter r1=1 > x",
             "alter r1=$x",
             "set editor=x",
             "set num_threads=8",
