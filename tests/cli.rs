@@ -158,3 +158,70 @@ fn every_subcommand_has_help() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("Usage:"), "{command}");
     }
 }
+
+/// A sweep of some seconds, started in the background; returns when its first rows are on disk.
+fn start_long(project: &Project) -> std::process::Child {
+    project.write(
+        "rc.toml",
+        &SWEEP.replace("values = [\"1 kohm\", \"2 kohm\"]", "from = \"1 kohm\"\nto = \"2 kohm\"\nsteps = 30000"),
+    );
+    let child = Command::new(env!("CARGO_BIN_EXE_gaincell"))
+        .args(["sweep", "rc", "--quiet", "--project"])
+        .arg(&project.root)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let stored = || -> u64 {
+        let segments = fs::read_dir(project.root.join("results/.store")).into_iter().flatten().flatten();
+        let sizes = |path: PathBuf| -> u64 {
+            if path.is_dir() {
+                fs::read_dir(path).unwrap().flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum()
+            } else {
+                path.metadata().map_or(0, |m| m.len())
+            }
+        };
+        segments.map(|entry| sizes(entry.path())).sum()
+    };
+    for _ in 0..600 {
+        if stored() > 10_000 {
+            return child;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("no row was stored in 30 s");
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Rows that the next start finds done, and all rows.
+fn resumed(project: &Project) -> (u64, u64) {
+    let output = project.run(&["sweep", "rc", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(rows[0]["points"], rows[0]["ok"]);
+    (rows[0]["cached"].as_u64().unwrap(), rows[0]["points"].as_u64().unwrap())
+}
+
+#[test]
+fn an_interrupt_saves_what_is_finished() {
+    let project = Project::new();
+    let mut child = start_long(&project);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let (cached, points) = resumed(&project);
+    assert!(cached > 0 && points == 30_000, "{cached} of {points}");
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let project = Project::new();
+    let mut child = start_long(&project);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    let (cached, points) = resumed(&project);
+    assert!(cached > 0 && points == 30_000, "{cached} of {points}");
+}

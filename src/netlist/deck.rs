@@ -368,6 +368,30 @@ mod tests {
     }
 
     #[test]
+    fn a_circuit_is_the_bench_with_its_values_and_nothing_of_its_analysis() {
+        let deck = deck(BENCH).unwrap();
+        let values = deck.values(&[("w".to_string(), 2e-6)].into()).unwrap();
+        let circuit = deck.circuit(&values, &["v(b)".into()], &["r2 b 0 1meg".into()]);
+        insta::assert_snapshot!(circuit.lines.join("\n"), @r"
+        gaincell
+        .param t_pulse=1.5e-8
+        .param r=1e3
+        .param t_end=1.7e-8
+        .param w=2e-6
+        vin a 0 pulse(0 0.9 1n 50p 50p {t_pulse-50p} 1)
+        r1 a b {r}
+        c1 b 0 1p
+        x1 b load k={w}
+        .subckt load p k=1
+        r9 p 0 {k}
+        .ends
+        r2 b 0 1meg
+        .save v(b)
+        .end
+        ");
+    }
+
+    #[test]
     fn the_key_depends_on_content_only() {
         let a = deck(BENCH).unwrap();
         let b = deck(&BENCH.replace("r1 a b {r}", "* a comment\nr1   a b {r} ; load")).unwrap();
