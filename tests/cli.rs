@@ -165,7 +165,7 @@ fn start_long(project: &Project) -> std::process::Child {
         "rc.toml",
         &SWEEP.replace("values = [\"1 kohm\", \"2 kohm\"]", "from = \"1 kohm\"\nto = \"2 kohm\"\nsteps = 30000"),
     );
-    let child = Command::new(env!("CARGO_BIN_EXE_gaincell"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gaincell"))
         .args(["sweep", "rc", "--quiet", "--project"])
         .arg(&project.root)
         .stdin(std::process::Stdio::null())
@@ -190,6 +190,8 @@ fn start_long(project: &Project) -> std::process::Child {
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    child.kill().unwrap();
+    child.wait().unwrap();
     panic!("no row was stored in 30 s");
 }
 
