@@ -88,8 +88,10 @@ enum Command {
     #[command(after_help = "Examples:\n  gaincell validate\n  gaincell validate --seed 7 --json")]
     Validate(validate::ValidateArgs),
     /// Draw the figures from what is in results/
+    #[command(after_help = "Examples:\n  gaincell plot\n  gaincell --out /scratch/today plot")]
     Plot,
     /// Write results/report.html from what is in results/
+    #[command(after_help = "Examples:\n  gaincell report\n  gaincell report --json")]
     Report,
     /// A simulator process of a sweep
     #[command(hide = true)]
@@ -176,7 +178,7 @@ fn worker(_fd: i32) -> ExitCode {
 }
 
 /// What a subcommand says that this build cannot do.
-#[allow(dead_code)]
+#[cfg(not(all(feature = "simulate", feature = "plot")))]
 fn without(feature: &str) -> Error {
     crate::error::Problem::new(Kind::FeatureMissing, format!("this gaincell was built without the feature `{feature}`"))
         .help(format!("build it with `cargo build --features {feature}`"))
