@@ -2,6 +2,7 @@
 
 mod emulate;
 mod figures;
+mod lint;
 mod models;
 mod output;
 mod run;
@@ -24,9 +25,9 @@ const EXIT_CODES: &str = "Exit codes:
   1 fault of gaincell 4 points of a sweep failed 13 technology not known        21 another process has the run
   2 command line      5 a validation missed      14 file or netlist missing     22 stored results are damaged
                       6 a fit cannot be made     15 netlist syntax              30 lookup table is invalid
-                     10 TOML syntax              16 parameter not defined       31 outside the validity box
-                     11 key wrong or missing     17 matrix is singular          32 arrays do not fit
-                                                 18 deck refused                40 built without the feature
+                      8 lint found errors        16 parameter not defined       31 outside the validity box
+                     10 TOML syntax              17 matrix is singular          32 arrays do not fit
+                     11 key wrong or missing     18 deck refused                40 built without the feature
                                                                                130 interrupted, finished work saved";
 
 /// Characterize gain cells in ngspice, fit compact models, export lookup tables, and run in-memory attention on them.
@@ -74,6 +75,8 @@ enum Command {
         after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
     )]
     Sweep(sweep::SweepArgs),
+    /// Read a deck or a sweep with its models, and report what is wrong or likely to be, without running anything
+    Lint(lint::LintArgs),
     /// Fit the compact models to the rows of the sweeps
     #[command(
         after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'"
@@ -141,6 +144,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),
+        Command::Lint(args) => lint::lint(&context, &args),
         Command::Fit => models::fit(&context),
         Command::Export => models::export(&context),
         Command::Emulate(args) => emulate::emulate(&context, &args),

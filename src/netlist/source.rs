@@ -70,7 +70,8 @@ impl Source {
     pub fn read(path: &Path, tech: &TechFiles) -> Result<Source> {
         let text = read_file(path, None)?;
         let title = text.lines().next().unwrap_or_default().trim().to_string();
-        let mut reader = Reader { tech, tech_done: false, in_control: false, source: Source { title, ..Source::default() } };
+        let mut reader =
+            Reader { tech, tech_done: false, in_control: false, source: Source { title, ..Source::default() } };
         reader.file(path, &text, 1, 0);
         Ok(reader.source)
     }
