@@ -106,7 +106,7 @@ fn gmin(input: &Input<'_>, findings: &mut Vec<Finding>) {
             )
             .at(&option.map_or(line, |(_, line)| line).origin)
             .accepted(format!("gmin of {} S or less for 0.1 %", rounded(DRIFT_LIMIT * gmin_siemens / drift)))
-            .help("add `.options gmin=...`; it is floored at nothing, 1e-18 works"),
+            .help("add `.options gmin=...`: ngspice takes 1e-18 too"),
         );
     }
 }
