@@ -9,7 +9,7 @@ use super::{Context, EMBEDDED_TECH};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::keys::Document;
 use crate::lint::{Report, lint_deck, lint_sweep};
-use crate::tech::Technology;
+use crate::tech::{Technology, named_in};
 
 /// What to read.
 #[derive(Debug, Args)]
@@ -63,7 +63,8 @@ fn report(context: &Context, input: &str) -> Result<Report> {
 fn named_tech(file: &Path) -> Option<String> {
     let document = Document::read(file, Kind::MissingNetlist).ok()?;
     let table = document.parse().ok()?;
-    table.get("tech").and_then(|value| value.get_ref().as_str().map(str::to_string))
+    let name = table.get("tech")?.get_ref().as_str()?;
+    Some(named_in(file, name))
 }
 
 fn in_file(error: Error, file: &Path) -> Error {

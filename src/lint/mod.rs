@@ -295,6 +295,15 @@ fn deck_findings(
     Ok((files, findings))
 }
 
+/// The start-up commands of the technology, each with its place in tech.toml.
+fn startup<'a>(input: &Input<'a>) -> Vec<(&'a str, Origin)> {
+    let Some(tech) = input.tech else { return Vec::new() };
+    let text = std::fs::read_to_string(&tech.file).unwrap_or_default();
+    let place = |command: &str| text.lines().position(|line| line.contains(command)).map_or(1, |k| k + 1);
+    let origin = |command: &str| Origin { file: tech.file.clone(), line: place(command) };
+    tech.startup.iter().map(|command| (command.as_str(), origin(command))).collect()
+}
+
 /// What the deck reader itself refuses: missing includes, lines that are no expressions, undefined parameters, no
 /// analysis. A line that a rule before this one has spoken about is not reported a second time.
 fn readable(input: &Input<'_>, findings: &mut Vec<Finding>) {

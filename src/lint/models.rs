@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Finding, Input};
+use super::{Finding, Input, startup};
 
 /// Model types that ngspice 39 has built in.
 const BUILT_IN: &[&str] = &[
@@ -94,7 +94,7 @@ fn is_used(used: &BTreeSet<&str>, name: &str) -> bool {
 /// How many OSDI libraries the technology's start-up loads; those that do not exist are found.
 fn startup_libraries(input: &Input<'_>, findings: &mut Vec<Finding>) -> usize {
     let mut libraries = 0;
-    for command in input.tech.iter().flat_map(|tech| &tech.startup) {
+    for (command, origin) in startup(input) {
         let Some((word, file)) = command.split_once(char::is_whitespace) else { continue };
         if !matches!(word.to_ascii_lowercase().as_str(), "osdi" | "pre_osdi") {
             continue;
@@ -112,6 +112,7 @@ fn startup_libraries(input: &Input<'_>, findings: &mut Vec<Finding>) -> usize {
         if let Some(problem) = problem {
             findings.push(
                 Finding::error("osdi", format!("OSDI library {} {problem}", path.display()))
+                    .at(&origin)
                     .accepted("the absolute path of a .osdi file, as OpenVAF writes it")
                     .help("correct `startup` under [models] of tech.toml"),
             );

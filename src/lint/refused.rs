@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::{Finding, Input};
+use super::{Finding, Input, startup};
 use crate::error::Problem;
 use crate::simulate::{Circuit, check_circuit, check_startup};
 
@@ -29,9 +29,9 @@ pub(super) fn check(input: &Input<'_>, findings: &mut Vec<Finding>) {
             )
         }));
     }
-    for command in input.tech.iter().flat_map(|tech| &tech.startup) {
+    for (command, origin) in startup(input) {
         if let Err(error) = check_startup(command) {
-            findings.extend(error.problems().iter().map(Finding::from_problem));
+            findings.extend(error.problems().iter().map(|p| Finding::from_problem(p).at(&origin)));
         }
     }
     foreign_files(input, findings);

@@ -9,7 +9,7 @@ use super::{Finding, Report, Severity, deck_findings};
 use crate::error::Result;
 use crate::netlist::{Source, TechFiles};
 use crate::spec::SweepSpec;
-use crate::sweep::Plan;
+use crate::sweep::{Plan, Planner};
 use crate::tech::Technology;
 
 /// Reads the sweep at `file`, its bench (beside it or in `benches`) and `tech`, and reports what is found in all of them.
@@ -26,7 +26,13 @@ pub fn lint_sweep(file: &Path, benches: &Path, tech: &Technology) -> Result<Repo
     files.insert(file.to_path_buf());
     // What the plan says about a deck that cannot be read has been said.
     if !findings.iter().any(|f| f.severity == Severity::Error) {
-        match Plan::new(&spec, tech) {
+        // The first and the last combination stand for the others: names do not depend on values.
+        let planned = Planner::new(&spec, tech).and_then(|planner| {
+            let design = planner.design();
+            let ends: Vec<_> = design.iter().take(1).chain(design.iter().skip(1).last()).cloned().collect();
+            planner.plan(&ends, 0)
+        });
+        match planned {
             Ok(plan) => signals(&spec, tech, &plan, &mut findings)?,
             Err(error) => findings.extend(error.problems().iter().map(Finding::from_problem)),
         }
