@@ -46,7 +46,11 @@ pub(super) fn lint(context: &Context, args: &LintArgs) -> Result<()> {
 fn report(context: &Context, input: &str) -> Result<Report> {
     let technologies = context.project.technologies();
     let given = Path::new(input);
+    // A deck by itself needs nothing that the project, or the program, brings.
     let is_sweep = given.extension().is_some_and(|e| e == "toml") || !given.is_file();
+    if is_sweep || context.common.tech.is_some() {
+        context.project.prepare()?;
+    }
     if !is_sweep {
         let tech = context.common.tech.as_deref().map(|name| Technology::find(name, &technologies)).transpose()?;
         return lint_deck(given, tech.as_ref());

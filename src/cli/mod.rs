@@ -44,10 +44,12 @@ struct Cli {
 /// Options of every subcommand.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// The project's folder [default: the nearest one upward that holds gaincell.toml]
+    /// The project's folder [default: the nearest one upward that holds gaincell.toml, else what the program
+    /// embeds]
     #[arg(long, global = true, value_name = "DIR")]
     project: Option<PathBuf>,
-    /// Where results/ and plots/ are written [default: the project's folder]; with `emulate`, the .npz file to write
+    /// Where results/ and plots/ are written [default: the project's folder, else the current
+    /// one]; with `emulate`, the .npz file to write
     #[arg(long, global = true, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Technology: a name below netlists/tech/, or the path of a tech.toml [default: the sweep file's, else generic28]
@@ -142,6 +144,17 @@ fn dispatch(cli: Cli) -> Result<()> {
     let out = if matches!(cli.command, Command::Emulate(_)) { None } else { cli.common.out.as_deref() };
     let project = Project::find(cli.common.project.as_deref(), out)?;
     let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
+    // The emulator reads a table and nothing else, and the linter asks for itself.
+    if !matches!(cli.command, Command::Emulate(_) | Command::Lint(_)) {
+        context.project.prepare()?;
+        if context.project.is_embedded() {
+            let results = context.project.results();
+            output::note(
+                &context,
+                &format!("no project here: own netlists and sweeps, results in {}", results.display()),
+            );
+        }
+    }
     match cli.command {
         Command::Run(args) => run::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),

@@ -319,7 +319,16 @@ fn readable(input: &Input<'_>, findings: &mut Vec<Finding>) {
             .zip(p.line)
             .is_none_or(|place| p.kind == Kind::UndefinedParameter || !told.contains(&canonical(place)))
     };
-    findings.extend(problems.iter().filter(new).map(Finding::from_problem));
+    findings.extend(problems.iter().filter(new).map(|problem| {
+        let finding = Finding::from_problem(problem);
+        // The path of a missing `.include tech/<name>/...` line is no mistake where a technology is to be chosen.
+        let of_a_technology = input.tech.is_none() && problem.message.contains("tech/");
+        if problem.kind == Kind::MissingNetlist && of_a_technology {
+            finding.help("choose a technology with --tech: its files take this line's place; or correct the path")
+        } else {
+            finding
+        }
+    }));
 }
 
 fn canonical((file, line): (PathBuf, usize)) -> (PathBuf, usize) {

@@ -161,7 +161,7 @@ fn names_that_nobody_defines_or_that_are_defined_twice() {
     let deck = good(
         "r2 b 0 {rr}\nx1 b 0 loaad k=2\nx2 b 0 0 load\nx3 b 0 load z=1\nm1 b a 0 0 nfet w=1u l=1u\nr1 b 0 2k\n.param r=2k\n\
          .param spare=1\n.subckt load a b k=1\nr1 a b {k*1k}\n.ends\n.subckt load a b\nr1 a b 1k\n.ends\n\
-         .subckt idle a b\nr1 a b 1\n.ends\n.model nfe nmos level=54\n.model nfe nmos level=14\n.include nobody.inc",
+         .subckt idle a b\nr1 a b 1\n.ends\n.model nfe nmos level=54\n.model nfe nmos level=14\n.include nobody.inc\n.include tech/mine/models.lib",
     );
     insta::assert_snapshot!(lint(&deck), @r#"
     x.cir:2: warning[duplicate]: parameter `r` is defined twice; ngspice takes the one at x.cir:12
@@ -191,7 +191,9 @@ fn names_that_nobody_defines_or_that_are_defined_twice() {
     x.cir:24: note[unused]: model `nfe` is not used
     x.cir:25: error[missing-file]: cannot read nobody.inc: No such file or directory (os error 2)
       to do: correct the path, or add the file
-    x.cir: 6 errors, 4 warnings, 4 notes in 1 file
+    x.cir:26: error[missing-file]: cannot read tech/mine/models.lib: No such file or directory (os error 2)
+      to do: choose a technology with --tech: its files take this line's place; or correct the path
+    x.cir: 7 errors, 4 warnings, 4 notes in 1 file
     "#);
 }
 
