@@ -119,6 +119,17 @@ impl Finding {
         self
     }
 
+    /// The finding as an error of a run.
+    fn to_problem(&self) -> Problem {
+        let mut problem = Problem::new(Kind::LintFailed, format!("[{}] {}", self.rule, self.message));
+        problem.file.clone_from(&self.file);
+        problem.line = self.line;
+        problem.key.clone_from(&self.key);
+        problem.accepted.clone_from(&self.accepted);
+        problem.help.clone_from(&self.help);
+        problem
+    }
+
     /// An error of a run as a finding.
     fn from_problem(problem: &Problem) -> Finding {
         let rule = match problem.kind {
@@ -183,6 +194,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+/// Rules whose errors ngspice runs through.
+const UNNOTICED: [&str; 4] = ["mismatch", "floating", "num-threads", "signal"];
+
 /// Findings of one rule in one file beyond this are counted, not shown: a PDK repeats itself.
 const SHOWN_PER_RULE: usize = 8;
 
@@ -198,6 +212,13 @@ impl Report {
         let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
         let findings = collapse(findings);
         Report { input: input.to_path_buf(), errors, warnings, notes, files: files.into_iter().collect(), findings }
+    }
+
+    /// Errors that a run would not end with: it would go on, and its numbers would be wrong or missing. The others are
+    /// found by the run itself before its first point, with an exit code of their own.
+    pub fn unnoticed(&self) -> Vec<Problem> {
+        let errors = self.findings.iter().filter(|f| f.severity == Severity::Error && UNNOTICED.contains(&f.rule));
+        errors.map(Finding::to_problem).collect()
     }
 
     /// The report of an input that cannot be read at all.

@@ -117,12 +117,12 @@ fn models_without_their_osdi_library_are_errors() {
         startup = [\"osdi rel/a.osdi\", \"osdi /nowhere/b.osdi\", \"set num_threads=4\"]\n";
     insta::assert_snapshot!(lint_with(&deck, &[("tech.toml", tech)], true), @r#"
     x.cir:10: note[unused]: model `never` is not used
-    error[refused]: `num_threads` is refused: set num_threads=4
+    tech.toml:6: error[refused]: `num_threads` is refused: set num_threads=4
       to do: leave it out: one thread per worker, one worker per core
-    error[osdi]: OSDI library rel/a.osdi is a relative path, which no worker finds
+    tech.toml:6: error[osdi]: OSDI library rel/a.osdi is a relative path, which no worker finds
       accepted: the absolute path of a .osdi file, as OpenVAF writes it
       to do: correct `startup` under [models] of tech.toml
-    error[osdi]: OSDI library /nowhere/b.osdi does not exist
+    tech.toml:6: error[osdi]: OSDI library /nowhere/b.osdi does not exist
       accepted: the absolute path of a .osdi file, as OpenVAF writes it
       to do: correct `startup` under [models] of tech.toml
     x.cir: 3 errors, 0 warnings, 1 note in 1 file
@@ -333,4 +333,17 @@ fn a_sweep_is_held_against_its_bench() {
       to do: correct the signal: every row would end as measurement_missing
     x.toml: 1 error, 0 warnings, 0 notes in 2 files
     "#);
+}
+
+#[test]
+fn what_a_run_would_not_notice_stops_a_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = dir.path().join("x.cir");
+    // A floating node runs and is wrong; an undefined subcircuit is the run's own to refuse.
+    fs::write(&bench, good("c2 b2 0 1p\nx1 b 0 nobody")).unwrap();
+    let report = lint_deck(&bench, None).unwrap();
+    assert_eq!(report.errors, 2);
+    let problems = report.unnoticed();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].kind == Kind::LintFailed && problems[0].line == Some(6), "{problems:?}");
 }
