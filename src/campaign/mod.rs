@@ -1,12 +1,14 @@
 //! The stages as a graph: sweeps to rows, rows to models, models to a table. Simulation and fits meet here.
 
 mod devices;
+mod explain;
 mod models;
 mod saved;
 mod sweep_run;
 mod table;
 
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
+pub use explain::{AGREEMENT, Compared, Explained, Explanation, Numbers, PointName, StoredRow, find_point};
 pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is_comparison, read_datasets};
 pub use saved::{SavedModels, merge_summary, models_path, read_json, table_folder, validation_path, write_json};
 pub use sweep_run::{Progress, SweepSummary, commit, latest_run, run_sweep};
