@@ -69,11 +69,8 @@ fn text(explanation: &Explanation, ran: bool) -> String {
             row
         })
         .collect();
-    let header: &[&str] = if ran {
-        &["printed as", "stored#", "plain ngspice#", "difference"]
-    } else {
-        &["printed as", "stored#"]
-    };
+    let header: &[&str] =
+        if ran { &["printed as", "stored#", "plain ngspice#", "difference"] } else { &["printed as", "stored#"] };
     text += &table(header, &rows);
     if !explanation.notes.is_empty() {
         text += "\n";

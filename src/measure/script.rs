@@ -83,8 +83,7 @@ fn exact(value: f64) -> String {
     }
     let bits = value.abs().to_bits();
     let (field, fraction) = (bits >> 52, bits & ((1 << 52) - 1));
-    let (mantissa, exponent) =
-        if field == 0 { (fraction, -1074) } else { (fraction | (1 << 52), field as i64 - 1075) };
+    let (mantissa, exponent) = if field == 0 { (fraction, -1074) } else { (fraction | (1 << 52), field as i64 - 1075) };
     let shift = mantissa.trailing_zeros();
     let sign = if value < 0.0 { "-" } else { "" };
     format!("({sign}({} * 2^({})))", mantissa >> shift, exponent + i64::from(shift))
@@ -562,8 +561,12 @@ fn render(expr: &Expr, lookup: &dyn Fn(&str) -> Option<String>) -> Option<String
                 Function::Ln => "ln",
                 Function::Log10 => "log10",
                 // ngspice's own `min` and `max` look along one vector.
-                Function::Min => return texts.into_iter().reduce(|a, b| format!("({a} * ({a} le {b}) + {b} * ({a} gt {b}))")),
-                Function::Max => return texts.into_iter().reduce(|a, b| format!("({a} * ({a} ge {b}) + {b} * ({a} lt {b}))")),
+                Function::Min => {
+                    return texts.into_iter().reduce(|a, b| format!("({a} * ({a} le {b}) + {b} * ({a} gt {b}))"));
+                }
+                Function::Max => {
+                    return texts.into_iter().reduce(|a, b| format!("({a} * ({a} ge {b}) + {b} * ({a} lt {b}))"));
+                }
             };
             format!("{name}({})", texts.first()?)
         }
