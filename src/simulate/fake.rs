@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Circuit, Job, Simulator, check_analysis, check_change, check_circuit};
+use super::{Answer, Circuit, Job, Simulator, Work, WorkFault, check_analysis, check_change, check_work};
 use crate::dataset::Outcome;
 use crate::error::Result;
 use crate::measure::evaluate_all;
@@ -120,12 +120,18 @@ fn spend(times: &mut u32) -> bool {
 }
 
 impl Simulator for FakeSimulator<'_> {
-    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> Result<()> {
-        check_circuit(circuit)?;
+    fn run_all(
+        &mut self,
+        work: &[Work<'_>],
+        on_answer: &mut dyn FnMut(Answer) -> bool,
+    ) -> std::result::Result<(), WorkFault> {
+        check_work(work)?;
+        let jobs: Vec<(&Circuit, &Job)> =
+            work.iter().flat_map(|item| item.jobs.iter().map(|job| (item.circuit, job))).collect();
         let mut going = true;
         for block in jobs.chunks(self.workers) {
             // Stopping drains the block that runs.
-            for (index, job) in block.iter().enumerate().rev() {
+            for (index, (circuit, job)) in block.iter().enumerate().rev() {
                 let answer = self.answer(circuit, job, index as u32);
                 self.simulated += 1;
                 going &= on_answer(answer);

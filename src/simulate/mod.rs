@@ -16,6 +16,8 @@ mod process;
 #[cfg(feature = "simulate")]
 mod protocol;
 #[cfg(feature = "simulate")]
+mod schedule;
+#[cfg(feature = "simulate")]
 mod session;
 #[cfg(feature = "simulate")]
 mod signals;
@@ -103,19 +105,67 @@ pub struct Answer {
     pub worker: u32,
 }
 
+/// A circuit and what is to be run on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Loaded once, or once in each of several workers.
+    pub circuit: &'a Circuit,
+    /// Its jobs.
+    pub jobs: &'a [Job],
+}
+
+/// Why [`Simulator::run_all`] ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkFault {
+    /// The work item whose circuit is at fault; `None` if it is none of theirs (no worker starts).
+    pub work: Option<usize>,
+    /// What is wrong.
+    pub error: crate::Error,
+}
+
+impl From<WorkFault> for crate::Error {
+    fn from(fault: WorkFault) -> Self {
+        fault.error
+    }
+}
+
 /// A simulator that many jobs can be given to.
 pub trait Simulator {
-    /// Runs `jobs` of one circuit, in parallel where it can; calls `on_answer` once per job in the order in which they
-    /// end. Returning `false` from `on_answer` stops: no new job starts, running ones are drained and still answered.
+    /// Runs the jobs of all work items, in parallel where it can, so that each circuit is loaded about once; calls
+    /// `on_answer` once per job in the order in which they end. Tickets are unique over all work. Returning `false` from
+    /// `on_answer` stops: no new job starts, running ones are drained and still answered (unless their worker dies meanwhile).
     ///
     /// # Errors
-    /// If the circuit itself is refused (syntax, undefined parameter, singular matrix at load), or no worker starts.
-    /// Whatever happens to a single point is an answer, not an error.
-    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> crate::Result<()>;
+    /// If a circuit itself is refused (syntax, undefined parameter, singular matrix at load), or no worker starts; jobs that
+    /// run are drained and answered before. Whatever happens to a single point is an answer, not an error.
+    fn run_all(
+        &mut self,
+        work: &[Work<'_>],
+        on_answer: &mut dyn FnMut(Answer) -> bool,
+    ) -> std::result::Result<(), WorkFault>;
+
+    /// [`Simulator::run_all`] for one circuit.
+    ///
+    /// # Errors
+    /// As there.
+    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> crate::Result<()> {
+        Ok(self.run_all(&[Work { circuit, jobs }], on_answer)?)
+    }
 
     /// Name and version, as it enters identities: `ngspice-39 <hash of the library file>`.
     fn identity(&mut self) -> crate::Result<String>;
 
     /// How many jobs run at once.
     fn workers(&self) -> usize;
+}
+
+/// Looks through every circuit of `work`.
+///
+/// # Errors
+/// The first one that may not be loaded.
+fn check_work(work: &[Work<'_>]) -> std::result::Result<(), WorkFault> {
+    for (index, item) in work.iter().enumerate() {
+        check_circuit(item.circuit).map_err(|error| WorkFault { work: Some(index), error })?;
+    }
+    Ok(())
 }

@@ -93,14 +93,14 @@ fn answer_requests(
                 Ok(identity) => write_frame(socket, &Reply::Identity(identity))?,
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
-            Request::Load(circuit) if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
-            Request::Load(circuit) => match session.load(circuit.into_owned()) {
+            Request::Load { batch, .. } | Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
+                write_frame(socket, &Reply::Skipped)?;
+            }
+            Request::Load { circuit, .. } if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
+            Request::Load { circuit, .. } => match session.load(circuit.into_owned()) {
                 Ok(()) => write_frame(socket, &Reply::Loaded)?,
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
-            Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
-                write_frame(socket, &Reply::Skipped)?;
-            }
             Request::Run { job, .. } => match session.run(&job) {
                 Done::CircuitFault(problem) => return write_frame(socket, &Reply::CircuitFault((&problem).into())),
                 Done::Answer { answer, retire } => {
