@@ -85,8 +85,8 @@ fn exact(value: f64) -> String {
     let (field, fraction) = (bits >> 52, bits & ((1 << 52) - 1));
     let (mantissa, exponent) = if field == 0 { (fraction, -1074) } else { (fraction | (1 << 52), field as i64 - 1075) };
     let shift = mantissa.trailing_zeros();
-    let sign = if value < 0.0 { "-" } else { "" };
-    format!("({sign}({} * 2^({})))", mantissa >> shift, exponent + i64::from(shift))
+    let magnitude = format!("({} * 2^({}))", mantissa >> shift, exponent + i64::from(shift));
+    if value < 0.0 { format!("(-{magnitude})") } else { magnitude }
 }
 
 /// Collects lines; every `fn` leaves the indentation as it found it.
