@@ -1,6 +1,7 @@
 //! The command line: the only place that prints.
 
 mod emulate;
+mod explain;
 mod figures;
 mod models;
 mod output;
@@ -75,6 +76,8 @@ enum Command {
         after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep --all --plan\n  gaincell sweep corners --corner slow_hot\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
     )]
     Sweep(sweep::SweepArgs),
+    /// Write one point as a stand-alone deck that plain `ngspice -b` measures the same on, and say what differs
+    Explain(explain::ExplainArgs),
     /// Fit the compact models to the rows of the sweeps
     #[command(
         after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'"
@@ -142,6 +145,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),
+        Command::Explain(args) => explain::explain(&context, &args),
         Command::Fit => models::fit(&context),
         Command::Export => models::export(&context),
         Command::Emulate(args) => emulate::emulate(&context, &args),
