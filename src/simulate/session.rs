@@ -138,9 +138,13 @@ impl Session {
             Err(error) => Err(refusal(error.problems()[0].message.clone())),
             Ok(()) => self.simulate(job, &mut answer),
         };
-        // A result of an ngspice that asked to exit is none, however good it looks.
         let mut retire = self.ngspice.exited();
         match result {
+            // A result of an ngspice that asked to exit is none, however good it looks.
+            Ok(_) if retire => {
+                answer.outcome = Outcome::Crash;
+                answer.message = "ngspice asked to exit".to_string();
+            }
             Ok(waveform) => {
                 let (measured, missing) = evaluate_all(&job.measurements, &waveform, &job.values);
                 answer.measured = measured;

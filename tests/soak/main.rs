@@ -32,8 +32,9 @@ mod soak {
     use super::faults;
     use super::sweep::{Out, Soak, child};
 
-    /// Which points fail, and when the parent is killed.
-    const SEED: u64 = 20_26;
+    /// Which points fail, and when the parent is killed. With this seed each fault comes up at least twice in 500 points, both
+    /// once and at every attempt.
+    const SEED: u64 = 91;
 
     pub fn main() -> ExitCode {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -150,7 +151,7 @@ mod soak {
             let (outcome, word) = match fault.what {
                 Injected::Kill => (Outcome::Crash, "signal: 9"),
                 Injected::Hang => (Outcome::Timeout, "still running"),
-                Injected::Poison => (Outcome::Refused, "attempt 2"),
+                Injected::Poison => (Outcome::Crash, "asked to exit"),
             };
             assert_eq!(row.outcome, outcome, "{fault:?}: {row:?}");
             assert!(row.message.contains(word) && row.message.contains("attempt 2 of 2"), "{fault:?}: {row:?}");
