@@ -140,10 +140,11 @@ impl Session {
         };
         let mut retire = self.ngspice.exited();
         match result {
-            // A result of an ngspice that asked to exit is none, however good it looks.
-            Ok(_) if retire => {
+            // A result of an ngspice that asked to exit is none, however good it looks, and its failure may be another's.
+            result if retire => {
+                let words = result.err().map_or_else(String::new, |failure| format!(": {}", failure.message));
                 answer.outcome = Outcome::Crash;
-                answer.message = "ngspice asked to exit".to_string();
+                answer.message = format!("ngspice asked to exit{words}");
             }
             Ok(waveform) => {
                 let (measured, missing) = evaluate_all(&job.measurements, &waveform, &job.values);

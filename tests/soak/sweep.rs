@@ -132,7 +132,7 @@ impl Out<'_> {
 /// The body of the process that runs the sweep.
 pub fn child(root: &Path, out: &Path, workers: usize) -> gaincell::Result<()> {
     let project = Project::find(Some(root), Some(out))?;
-    let spec = SweepSpec::read(&project.sweep_file("soak")?, &project.benches())?;
+    let spec = SweepSpec::read(&project.sweeps().join("soak.toml"), &project.benches())?;
     let tech = Technology::find(&spec.tech, &project.technologies())?;
     let program = std::env::current_exe().map_err(|error| gaincell::Error::io(out, "find this program", error))?;
     let workers = NonZeroUsize::new(workers);
