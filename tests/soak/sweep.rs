@@ -44,7 +44,7 @@ fn sweep(levels: u64) -> String {
         "schema = 1\nname = \"soak\"\ntech = \"generic28\"\nbench = \"soak.cir\"\n\
          [parameters.v_c]\nunit = \"V\"\nfrom = \"0.5 V\"\nto = \"0.9 V\"\nsteps = {levels}\n\
          [parameters.v_g]\nunit = \"V\"\nfrom = \"0.405 V\"\nto = \"0.9 V\"\nsteps = {POINTS_PER_LEVEL}\n\
-         [limits]\nwall = \"{WALL_LIMIT}\"\n\
+         [guard]\npoints = 0\n[limits]\nwall = \"{WALL_LIMIT}\"\n\
          [[measure]]\nname = \"v_end\"\nunit = \"V\"\nat = \"v(c)\"\ntime = \"4 ns\"\n\
          [[measure]]\nname = \"charge\"\nunit = \"C\"\nintegral = \"-i(vc)\"\nfrom = \"0.4 ns\"\nto = \"5 ns\"\n\
          [[measure]]\nname = \"t_on\"\nunit = \"s\"\ncross = {{ signal = \"v(g)\", level = \"0.4075 V\", edge = \"rise\" }}\n"
