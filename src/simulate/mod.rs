@@ -36,7 +36,7 @@ pub use fake::{FakeSimulator, Fault};
 pub use pool::{PoolOptions, WorkerPool, physical_cores};
 pub use security::{check_analysis, check_change, check_circuit, check_startup};
 #[cfg(feature = "simulate")]
-pub use worker::worker_main;
+pub use worker::{Inject, Injected, worker_main, worker_main_with};
 
 use crate::dataset::{Outcome, Value};
 use crate::measure::Measurement;
