@@ -22,6 +22,8 @@ pub enum Kind {
     VerdictFailed = 5,
     /// A fit cannot be made from the data.
     FitFailed = 6,
+    /// Two runs that were compared differ by more than chance and numerical noise.
+    RunsDiffer = 9,
     /// A TOML file does not parse.
     SpecSyntax = 10,
     /// A key that is not known or is missing.
@@ -60,13 +62,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of its exit code.
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 24] = [
         Kind::Internal,
         Kind::Usage,
         Kind::Io,
         Kind::IncompleteSweep,
         Kind::VerdictFailed,
         Kind::FitFailed,
+        Kind::RunsDiffer,
         Kind::SpecSyntax,
         Kind::SpecKey,
         Kind::SpecUnit,
