@@ -22,6 +22,8 @@ pub enum Kind {
     VerdictFailed = 5,
     /// A fit cannot be made from the data.
     FitFailed = 6,
+    /// A measurement is outside its spec limits.
+    SpecMissed = 7,
     /// Two runs that were compared differ by more than chance and numerical noise.
     RunsDiffer = 9,
     /// A TOML file does not parse.
@@ -62,13 +64,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of its exit code.
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         Kind::Internal,
         Kind::Usage,
         Kind::Io,
         Kind::IncompleteSweep,
         Kind::VerdictFailed,
         Kind::FitFailed,
+        Kind::SpecMissed,
         Kind::RunsDiffer,
         Kind::SpecSyntax,
         Kind::SpecKey,

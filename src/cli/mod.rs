@@ -25,11 +25,10 @@ const EXIT_CODES: &str = "Exit codes:
   1 fault of gaincell 4 points of a sweep failed 13 technology not known        21 another process has the run
   2 command line      5 a validation missed      14 file or netlist missing     22 stored results are damaged
                       6 a fit cannot be made     15 netlist syntax              30 lookup table is invalid
-                      9 compared runs differ
-                     10 TOML syntax              16 parameter not defined       31 outside the validity box
-                     11 key wrong or missing     17 matrix is singular          32 arrays do not fit
-                                                 18 deck refused                40 built without the feature
-                                                                               130 interrupted, finished work saved";
+                      7 a spec limit is missed   16 parameter not defined       31 outside the validity box
+                      9 compared runs differ     17 matrix is singular          32 arrays do not fit
+                     10 TOML syntax              18 deck refused                40 built without the feature
+                     11 key wrong or missing                                   130 interrupted, finished work saved";
 
 /// Characterize gain cells in ngspice, fit compact models, export lookup tables, and run in-memory attention on them.
 #[derive(Debug, Parser)]
@@ -73,7 +72,7 @@ enum Command {
     Run(run::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again
     #[command(
-        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
+        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep --all --plan\n  gaincell sweep corners --corner slow_hot\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
     )]
     Sweep(sweep::SweepArgs),
     /// Fit the compact models to the rows of the sweeps

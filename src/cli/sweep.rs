@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{SweepSummary, run_sweep};
+use crate::campaign::{Forecast, SweepSummary, forecast, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::simulate::Simulator;
@@ -22,15 +22,28 @@ pub(super) struct SweepArgs {
     /// Every sweep in sweeps/
     #[arg(long)]
     all: bool,
+    /// Only this corner of the sweep file; may be repeated
+    #[arg(long, value_name = "NAME")]
+    corner: Vec<String>,
+    /// Say how many points there are, how many are stored and how long the rest will take; simulates a few of them, which
+    /// are kept
+    #[arg(long)]
+    plan: bool,
 }
 
 pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     let names = if args.all { crate::project::stems(&context.project.sweeps(), "toml") } else { args.names.clone() };
-    let summaries = run_named(context, &names, "quick")?;
+    if args.plan {
+        return plan(context, &names, &args.corner);
+    }
+    let summaries = run_named(context, &names, &args.corner, "quick")?;
     if context.common.json {
         print_json(&summaries)?;
     } else {
         print(&sweep_table(&summaries))?;
+        if summaries.iter().any(|summary| !summary.spec.is_empty()) {
+            print(&format!("\n{}", spec_table(&summaries)))?;
+        }
     }
     let failed: u64 = summaries.iter().map(|s| s.failed).sum();
     if failed > 0 {
@@ -41,7 +54,57 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
         .help("look at `outcome` and `message` in points.parquet; failed points are tried again at the next start")
         .into());
     }
-    Ok(())
+    spec_verdict(&summaries)
+}
+
+/// An error if a measurement misses its limits.
+fn spec_verdict(summaries: &[SweepSummary]) -> Result<()> {
+    let missed: Vec<String> = summaries
+        .iter()
+        .flat_map(|summary| summary.spec.iter().map(move |verdict| (summary, verdict)))
+        .filter(|(_, verdict)| !verdict.pass)
+        .map(|(summary, v)| match &v.corner {
+            Some(corner) => format!("{} of {} at {corner}", v.measurement, summary.name),
+            None => format!("{} of {}", v.measurement, summary.name),
+        })
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::SpecMissed, format!("outside their limits: {}", missed.join(", ")))
+        .help("the table names the worst value; points.parquet has every row")
+        .into())
+}
+
+/// What there is to do, without doing it.
+fn plan(context: &Context, names: &[String], corners: &[String]) -> Result<()> {
+    let mut pool = pool(context)?;
+    let mut forecasts = Vec::new();
+    for (spec, tech) in read_named(context, names, corners)? {
+        let mut tell = |_| !context.interrupt.load(Ordering::SeqCst);
+        forecasts.push(forecast(&context.project, &spec, &tech, "quick", pool.as_mut(), &mut tell)?);
+    }
+    if context.common.json {
+        return print_json(&forecasts);
+    }
+    let seconds = |value: Option<f64>, digits: usize| value.map_or("-".to_string(), |s| format!("{s:.digits$}"));
+    let row = |f: &Forecast| {
+        vec![
+            f.name.clone(),
+            f.tech.clone(),
+            f.points.to_string(),
+            f.stored.to_string(),
+            f.circuits.to_string(),
+            f.pilot_points.to_string(),
+            seconds(f.point_s.map(|s| 1e3 * s), 2),
+            seconds(f.remaining_s, 1),
+        ]
+    };
+    let rows: Vec<Vec<String>> = forecasts.iter().map(row).collect();
+    let header =
+        ["sweep", "technology", "points#", "stored#", "circuits#", "pilot#", "per point [ms]#", "left [s]#"];
+    let left: f64 = forecasts.iter().filter_map(|f| f.remaining_s).sum();
+    print(&format!("{}\n{left:.0} s in all with {} workers\n", table(&header, &rows), pool.workers()))
 }
 
 /// A pool of simulator processes, as the options ask for.
@@ -61,26 +124,37 @@ pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
     Err(super::without("simulate"))
 }
 
-/// Checks every named sweep first, then runs them one after the other.
-pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> Result<Vec<SweepSummary>> {
+/// The named sweeps and their technologies, all checked before anything runs.
+fn read_named(context: &Context, names: &[String], corners: &[String]) -> Result<Vec<(SweepSpec, Technology)>> {
     let benches = context.project.benches();
-    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches);
+    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches)?.at_corners(corners);
     let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
     let technologies = context.project.technologies();
     let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| spec.tech.clone());
-    let techs = specs
-        .iter()
+    specs
+        .into_iter()
         .map(|spec| {
-            Technology::find(&asked(spec), &technologies).map_err(|error| {
+            let tech = Technology::find(&asked(&spec), &technologies).map_err(|error| {
                 let in_file = context.common.tech.is_none();
                 let place = |p: Problem| if in_file && p.file.is_none() { p.file(&spec.file).key("tech") } else { p };
                 Error::collect(error.problems().iter().cloned().map(place).collect()).unwrap_or(error)
-            })
+            })?;
+            Ok((spec, tech))
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect()
+}
+
+/// Checks every named sweep first, then runs them one after the other.
+pub(super) fn run_named(
+    context: &Context,
+    names: &[String],
+    corners: &[String],
+    profile: &str,
+) -> Result<Vec<SweepSummary>> {
+    let sweeps = read_named(context, names, corners)?;
     let mut pool = pool(context)?;
     let mut summaries = Vec::new();
-    for (spec, tech) in specs.iter().zip(&techs) {
+    for (spec, tech) in &sweeps {
         let mut bar = Bar::new(context, &spec.name);
         let result = run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut |progress| {
             bar.tell(progress);
@@ -90,6 +164,13 @@ pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> R
         let (summary, dataset) = result?;
         let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
         note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
+        if summary.relaxed > 0 {
+            note(context, &format!("{:20} {} ended well at a relaxed tier only: fits leave them out", "", summary.relaxed));
+        }
+        if summary.floor_dominated > 0 {
+            let text = format!("{} of {} guarded points moved with", summary.floor_dominated, summary.guarded);
+            note(context, &format!("{:20} {text} the simulator's floor: see `floor` in points.parquet", ""));
+        }
         if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
             note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
         }
@@ -115,4 +196,31 @@ pub(super) fn sweep_table(summaries: &[SweepSummary]) -> String {
         })
         .collect();
     table(&["sweep", "technology", "points#", "ok#", "failed#", "reused#", "wall [s]#"], &rows)
+}
+
+/// The measurements with limits as text, one row per corner.
+fn spec_table(summaries: &[SweepSummary]) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.4e}"));
+    let mut rows = Vec::new();
+    for summary in summaries {
+        for v in &summary.spec {
+            rows.push(vec![
+                summary.name.clone(),
+                v.measurement.clone(),
+                v.corner.clone().unwrap_or_else(|| "nominal".to_string()),
+                number(v.limit.min),
+                number(v.limit.typ),
+                number(v.limit.max),
+                number(v.least),
+                number(v.mean),
+                number(v.greatest),
+                format!("{} of {}", v.outside + v.missing, v.points),
+                if v.pass { "pass".to_string() } else { "FAIL".to_string() },
+            ]);
+        }
+    }
+    let header = [
+        "sweep", "measurement", "corner", "min#", "typ#", "max#", "least#", "mean#", "greatest#", "outside#", "verdict",
+    ];
+    table(&header, &rows)
 }

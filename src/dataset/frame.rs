@@ -98,9 +98,15 @@ impl Dataset {
         View { manifest: &self.manifest, rows: self.rows.iter().collect() }
     }
 
-    /// The good rows: what fits use.
+    /// The good rows: what fits use. Rows of a relaxed tier and a guard's repetitions are not among them.
     pub fn ok(&self) -> View<'_> {
-        self.all().filter(|row| row.outcome == Outcome::Ok)
+        let repeats = |row: &Row| row.labels.get("set").is_some_and(|set| set == "guard");
+        self.all().filter(|row| row.outcome == Outcome::Ok && row.tier == 0 && !repeats(row))
+    }
+
+    /// Rows that ended well at a relaxed tier, and that [`Dataset::ok`] leaves out.
+    pub fn relaxed(&self) -> View<'_> {
+        self.all().filter(|row| row.outcome == Outcome::Ok && row.tier > 0)
     }
 
     /// Rows by the name of their outcome, every outcome named.

@@ -154,6 +154,18 @@ impl Deck {
         Ok(values)
     }
 
+    /// The value that the bench's `.options` lines give an option; the last one counts. `None` if they don't.
+    pub fn option(&self, name: &str, values: &BTreeMap<String, f64>) -> Option<f64> {
+        let lines = self.lines.iter().filter(|line| matches!(line.head().as_str(), ".options" | ".option" | ".opt"));
+        let words = lines.flat_map(|line| tokens(&line.text));
+        let given = words.filter_map(|word| {
+            let (key, value) = word.split_once('=')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['{', '}', '\'']).to_string())
+        });
+        let last = given.last()?;
+        crate::expr::spice_number(&last).or_else(|| Expr::parse(&last).ok()?.eval(&|n| values.get(n).copied()).ok())
+    }
+
     /// Parameters that depend on `name`, itself included.
     fn dependents(&self, name: &str) -> BTreeSet<String> {
         let mut found: BTreeSet<String> = [name.to_string()].into();
