@@ -14,7 +14,7 @@ const SWEEP: &str = "schema = 1\nname = \"rc\"\ntech = \"generic28\"\nbench = \"
 const MISMATCH: &str = "schema = 1\nname = \"dice\"\ntech = \"generic28\"\nbench = \"dice.cir\"\n\
     [parameters.vg]\nunit = \"V\"\nvalues = [\"0.9 V\"]\n\
     [mismatch]\nsamples = 60\nseed = 5\ninstances = [\"x1\"]\n\
-    [[measure]]\nname = \"i_d\"\nunit = \"A\"\nat = \"-i(vd)\"\ntime = \"0 V\"\n";
+    [[measure]]\nname = \"i_d\"\nunit = \"A\"\nmax = \"-i(vd)\"\n";
 const DICE: &str = "one transistor\n.include ../tech/generic28/models.lib\n.include ../tech/generic28/devices.sub\n\
     .param vg=0.9\nvd d 0 0.9\nvg g 0 {vg}\nx1 d g 0 0 nfet_svt w=200n l=40n\n.dc vg 0.9 0.9 0.1\n.end\n";
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::finding::Point;
 use super::{DRAW, SAMPLE};
 use crate::dataset::{Dataset, Outcome, Row};
+use crate::sweep::{GUARD, SET_LABEL};
 
 /// A paired row that ended otherwise, or was reached with other options of the simulator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,6 +45,11 @@ pub(super) struct Pairs<'a> {
     pub same_draws: Option<bool>,
 }
 
+/// The label that a leakage guard gives, and its value for numbers that the simulator's floor decides; `campaign::guard`, which
+/// stands below, writes them.
+const FLOOR: &str = "floor";
+const FLOOR_DOMINATED: &str = "dominated";
+
 /// Correlation of the draws of a device in both runs above which they are the same draws: a changed mismatch constant scales
 /// them, and a mean added to them shifts them, neither of which lowers it.
 const SAME_DRAWS: f64 = 1.0 - 1e-9;
@@ -67,9 +73,10 @@ pub(super) fn pair<'a>(a: &'a Dataset, b: &'a Dataset) -> Pairs<'a> {
         for (key, row) in of_a {
             let Some(other) = of_b.get(key) else { continue };
             pairs.paired += 1;
-            if (row.outcome, row.tier) != (other.outcome, other.tier) {
+            if ending(row) != ending(other) {
                 pairs.outcome_changes.push(outcome_change(point, key.0, row, other));
-            } else if is_good(row) {
+            }
+            if is_good(row) && is_good(other) {
                 group.pairs.push((row, other));
             }
         }
@@ -88,7 +95,8 @@ type Samples<'a> = BTreeMap<(Option<u64>, usize), &'a Row>;
 
 fn by_point(data: &Dataset) -> BTreeMap<Point, Samples<'_>> {
     let mut points: BTreeMap<Point, Samples> = BTreeMap::new();
-    for row in &data.rows {
+    // A guard repeats points of the design; what it found is the points' label.
+    for row in data.rows.iter().filter(|row| row.labels.get(SET_LABEL).is_none_or(|set| set != GUARD)) {
         let samples = points.entry(coordinates(row)).or_default();
         let sample = row.values.get(SAMPLE).map(|sample| *sample as u64);
         let place = samples.keys().filter(|key| key.0 == sample).count();
@@ -102,7 +110,8 @@ fn coordinates(row: &Row) -> Point {
     let swept = row.values.iter().filter(|(name, _)| *name != SAMPLE && !name.starts_with(DRAW));
     let number = |value: f64| format!("{value:.9e}").parse::<f64>().unwrap_or(value).to_string();
     let swept = swept.map(|(name, value)| (name.clone(), number(*value)));
-    swept.chain(row.labels.iter().map(|(name, label)| (name.clone(), label.clone()))).collect()
+    let labels = row.labels.iter().filter(|(name, _)| *name != FLOOR);
+    swept.chain(labels.map(|(name, label)| (name.clone(), label.clone()))).collect()
 }
 
 fn first_index(points: &BTreeMap<Point, Samples>, point: &Point) -> Option<u64> {
@@ -117,12 +126,23 @@ fn good<'a>(samples: &Samples<'a>) -> Vec<&'a Row> {
     samples.values().copied().filter(|row| is_good(row)).collect()
 }
 
+/// How a row ended, in words.
+fn ending(row: &Row) -> String {
+    let mut text = row.outcome.to_string();
+    if row.tier > 0 {
+        text += &format!(" (tier {})", row.tier);
+    }
+    if row.labels.get(FLOOR).is_some_and(|floor| floor == FLOOR_DOMINATED) {
+        text += ", floor-dominated";
+    }
+    text
+}
+
 fn outcome_change(point: &Point, sample: Option<u64>, a: &Row, b: &Row) -> OutcomeChange {
     let mut point = point.clone();
     point.extend(sample.map(|sample| (SAMPLE.to_string(), sample.to_string())));
-    let text = |row: &Row| if row.tier == 0 { row.outcome.to_string() } else { format!("{} (tier {})", row.outcome, row.tier) };
     let message = if b.message.is_empty() { &a.message } else { &b.message };
-    OutcomeChange { point, a: text(a), b: text(b), message: message.clone() }
+    OutcomeChange { point, a: ending(a), b: ending(b), message: message.clone() }
 }
 
 /// Whether every device got the same draw in both runs, up to its scale.

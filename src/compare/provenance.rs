@@ -42,6 +42,7 @@ pub fn differences(a: &Manifest, b: &Manifest) -> Vec<Difference> {
     check("sweep", a.sweep.clone(), b.sweep.clone());
     check("profile", a.profile.clone(), b.profile.clone());
     check("tech", a.tech.clone(), b.tech.clone());
+    check("tech_hash", a.tech_hash.clone(), b.tech_hash.clone());
     check("cell", a.cell.clone(), b.cell.clone());
     check("simulator", a.simulator.clone(), b.simulator.clone());
     check("seed", a.seed.to_string(), b.seed.to_string());
