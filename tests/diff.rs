@@ -142,3 +142,8 @@ fn runs_that_are_not_there_are_named_with_those_that_are() {
     let (code, text, _) = project.run(&["diff", "--help"]);
     assert!(code == 0 && text.contains("Examples:"), "{text}");
 }
+
+#[test]
+fn the_guards_words_are_those_that_a_comparison_knows() {
+    assert_eq!((gaincell::campaign::FLOOR_LABEL, gaincell::campaign::DOMINATED), ("floor", "dominated"));
+}

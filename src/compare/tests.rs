@@ -150,8 +150,8 @@ fn rows_without_partner_and_other_outcomes_are_told() {
     b.rows[4].tier = 2;
     b.rows[5].values.insert("v_v".into(), 7.0);
     // What a leakage guard says of a point is no coordinate of it, and its own rows are no points of the design.
-    b.rows[6].labels.insert(crate::campaign::FLOOR_LABEL.into(), crate::campaign::CLEAR.into());
-    b.rows[7].labels.insert(crate::campaign::FLOOR_LABEL.into(), crate::campaign::DOMINATED.into());
+    b.rows[6].labels.insert("floor".into(), "clear".into());
+    b.rows[7].labels.insert("floor".into(), "dominated".into());
     b.rows[8].labels.insert("set".into(), "guard".into());
     let found = compared(&a, &b);
     assert_eq!((found.paired, found.only_a, found.only_b, found.changes()), (8, 2, 1, 3));
