@@ -26,6 +26,8 @@ pub enum Kind {
     SpecMissed = 7,
     /// `gaincell lint` found errors.
     LintFailed = 8,
+    /// Two runs that were compared differ by more than chance and numerical noise.
+    RunsDiffer = 9,
     /// A TOML file does not parse.
     SpecSyntax = 10,
     /// A key that is not known or is missing.
@@ -64,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of its exit code.
-    pub const ALL: [Kind; 25] = [
+    pub const ALL: [Kind; 26] = [
         Kind::Internal,
         Kind::Usage,
         Kind::Io,
@@ -73,6 +75,7 @@ impl Kind {
         Kind::FitFailed,
         Kind::SpecMissed,
         Kind::LintFailed,
+        Kind::RunsDiffer,
         Kind::SpecSyntax,
         Kind::SpecKey,
         Kind::SpecUnit,

@@ -32,6 +32,7 @@ pub mod simulate;
 pub mod lint;
 // What becomes of it.
 pub mod fit;
+pub mod compare;
 pub mod lut;
 pub mod emulate;
 pub mod campaign;

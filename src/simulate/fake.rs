@@ -223,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn several_circuits_at_once() {
+        let (good, jobs) = (circuit(), jobs(4));
+        let bad = Circuit { key: "bad".into(), lines: vec!["t".into(), ".control".into()], startup: vec![] };
+        let work = [Work { circuit: &good, jobs: &jobs[..1] }, Work { circuit: &good, jobs: &jobs[1..] }];
+        let mut tickets = Vec::new();
+        let mut note = |answer: Answer| {
+            tickets.push(answer.ticket);
+            true
+        };
+        let mut fake = FakeSimulator::new(2, discharge);
+        fake.run_all(&work, &mut note).unwrap();
+        let fault = fake.run_all(&[work[0], Work { circuit: &bad, jobs: &jobs }], &mut note).unwrap_err();
+        assert_eq!(tickets, [1, 0, 3, 2]);
+        assert_eq!((fault.work, fault.error.kind()), (Some(1), crate::Kind::RefusedDeck));
+    }
+
+    #[test]
     fn stopping_drains_the_running_block() {
         let mut fake = FakeSimulator::new(2, discharge);
         let mut tickets = Vec::new();

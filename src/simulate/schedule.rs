@@ -194,3 +194,108 @@ impl<'a> Schedule<'a> {
         1 + bridge.min(item.pending.len() / self.workers)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::{Circuit, Job};
+
+    fn circuit(key: &str) -> Circuit {
+        Circuit { key: key.into(), lines: vec![], startup: vec![] }
+    }
+
+    fn jobs(count: usize) -> Vec<Job> {
+        let job = Job {
+            ticket: 0,
+            alters: vec![],
+            analysis: "op".into(),
+            t_stop_s: None,
+            signals: vec![],
+            values: BTreeMap::new(),
+            measurements: vec![],
+            keep_waveform: false,
+            max_time_points: 1,
+            wall_limit_s: 1.0,
+        };
+        vec![job; count]
+    }
+
+    /// Takes everything that an item has left.
+    fn drain(schedule: &mut Schedule, work: usize) {
+        while schedule.pop(work).is_some() {}
+    }
+
+    #[test]
+    fn a_worker_takes_what_nobody_works_on_and_what_it_has_loaded() {
+        let (a, b, c) = (circuit("a"), circuit("b"), circuit("c"));
+        let three = jobs(3);
+        let work = [(&a, &three[..]), (&b, &[][..]), (&c, &three[..]), (&b, &three[..])];
+        let work = work.map(|(circuit, jobs)| Work { circuit, jobs });
+        let mut schedule = Schedule::new(&work, 2);
+        assert_eq!(schedule.choose(None, &[]), Some(0));
+        assert_eq!(schedule.pop(0), Some(Flight { work: 0, job: 0, attempt: 0 }));
+        assert_eq!(schedule.choose(None, &[0]), Some(2), "an item without jobs is none");
+        assert_eq!(schedule.choose(Some("b"), &[0]), Some(3));
+        assert_eq!(schedule.choose(Some("b"), &[3]), Some(0), "what is begun and free comes before what is not begun");
+        for work in [0, 2, 3] {
+            drain(&mut schedule, work);
+        }
+        assert!(schedule.is_empty());
+        assert_eq!(schedule.choose(None, &[]), None);
+        schedule.put_back(Flight { work: 2, job: 1, attempt: 1 });
+        assert_eq!(schedule.choose(None, &[0]), Some(2));
+        assert_eq!(schedule.pop(2), Some(Flight { work: 2, job: 1, attempt: 1 }));
+    }
+
+    #[test]
+    fn helping_has_to_pay() {
+        let (a, b) = (circuit("a"), circuit("b"));
+        let (few, many) = (jobs(4), jobs(40));
+        let work = [Work { circuit: &a, jobs: &few }, Work { circuit: &b, jobs: &many }];
+        let mut schedule = Schedule::new(&work, 3);
+        for work in 0..2 {
+            schedule.pop(work);
+        }
+        assert_eq!(schedule.choose(None, &[0, 1]), Some(1), "nothing is known: the one with the most jobs");
+        for work in 0..2 {
+            schedule.loaded(work, 1.0);
+            schedule.finished(work, 0.1);
+        }
+        // 39 jobs of 0.1 s are begun after 2 s by one worker, after 1.3 s by two, after 0.98 s by three.
+        assert_eq!(schedule.choose(None, &[0, 1]), Some(1));
+        assert_eq!(schedule.choose(None, &[0, 1, 1]), Some(1));
+        assert_eq!(schedule.choose(None, &[0, 1, 1, 1]), None, "loading takes longer than waiting");
+        assert_eq!(schedule.choose(Some("a"), &[0, 1, 1, 1]), Some(0), "what is loaded costs nothing");
+    }
+
+    #[test]
+    fn a_circuit_is_loaded_ahead_only_while_there_are_enough() {
+        let a = circuit("a");
+        let one = jobs(1);
+        let work = [Work { circuit: &a, jobs: &one }; 4];
+        let mut schedule = Schedule::new(&work, 2);
+        schedule.pop(0);
+        assert_eq!(schedule.choose_ahead(0), None, "how long a job takes is not known");
+        schedule.finished(0, 1e-3);
+        schedule.pop(1);
+        assert_eq!(schedule.choose_ahead(1), Some(2));
+        schedule.pop(2);
+        assert_eq!(schedule.choose_ahead(2), None, "the last one is for whoever is idle first");
+    }
+
+    #[test]
+    fn depth_bridges_short_jobs_and_shares_the_last() {
+        let a = circuit("a");
+        let many = jobs(100);
+        let mut schedule = Schedule::new(&[Work { circuit: &a, jobs: &many }], 2);
+        assert_eq!(schedule.depth(0), 1);
+        schedule.finished(0, 1e-3);
+        assert_eq!(schedule.depth(0), 31);
+        for _ in 0..90 {
+            schedule.pop(0);
+        }
+        assert_eq!(schedule.depth(0), 6);
+        schedule.finished(0, 10.0);
+        assert_eq!(schedule.depth(0), 1);
+    }
+}
