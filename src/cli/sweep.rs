@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{Forecast, SweepSummary, forecast, run_sweep};
+use crate::campaign::{FloorFinding, Forecast, SweepSummary, forecast, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lint::lint_sweep;
@@ -186,8 +186,10 @@ pub(super) fn run_named(
             );
         }
         if summary.floor_dominated > 0 {
-            let text = format!("{} of {} guarded points moved with", summary.floor_dominated, summary.guarded);
-            note(context, &format!("{:20} {text} the simulator's floor: see `floor` in points.parquet", ""));
+            let column = |f: &FloorFinding| format!("{} by up to {:.1} %", f.column, 100.0 * f.change);
+            let columns: Vec<String> = summary.floor.iter().map(column).collect();
+            let text = format!("{} of {} guarded points moved", summary.floor_dominated, summary.guarded);
+            note(context, &format!("{:20} {text} at gmin/10 and tighter tolerances: {}", "", columns.join(", ")));
         }
         if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
             note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
