@@ -24,6 +24,8 @@ pub enum Kind {
     FitFailed = 6,
     /// A measurement is outside its spec limits.
     SpecMissed = 7,
+    /// Two runs that were compared differ by more than chance and numerical noise.
+    RunsDiffer = 9,
     /// A TOML file does not parse.
     SpecSyntax = 10,
     /// A key that is not known or is missing.
@@ -62,7 +64,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of its exit code.
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         Kind::Internal,
         Kind::Usage,
         Kind::Io,
@@ -70,6 +72,7 @@ impl Kind {
         Kind::VerdictFailed,
         Kind::FitFailed,
         Kind::SpecMissed,
+        Kind::RunsDiffer,
         Kind::SpecSyntax,
         Kind::SpecKey,
         Kind::SpecUnit,

@@ -30,6 +30,7 @@ pub mod sweep;
 pub mod simulate;
 // What becomes of it.
 pub mod fit;
+pub mod compare;
 pub mod lut;
 pub mod emulate;
 pub mod campaign;

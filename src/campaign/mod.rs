@@ -4,6 +4,7 @@ mod devices;
 mod estimate;
 mod forecast;
 mod guard;
+mod explain;
 mod models;
 mod provenance;
 mod saved;
@@ -13,6 +14,7 @@ mod table;
 
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
 pub use estimate::Estimate;
+pub use explain::{AGREEMENT, Compared, Explained, Explanation, Numbers, PointName, StoredRow, find_point};
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, UNCHECKED, moved, scales};
 pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is_comparison, read_datasets};

@@ -16,6 +16,7 @@ pub(super) fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan:
     manifest.sweep_hash = spec.hash.clone();
     manifest.decks = plan.groups.iter().enumerate().map(|(k, g)| (format!("{k:04}"), g.circuit.key.clone())).collect();
     manifest.tech = tech.name.clone();
+    manifest.tech_hash = tech.hash.clone();
     manifest.cell = spec.cell.clone();
     manifest.simulator = identity.to_string();
     manifest.seed = spec.mismatch.as_ref().map_or(0, |mismatch| mismatch.seed);

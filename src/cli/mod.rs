@@ -1,6 +1,8 @@
 //! The command line: the only place that prints.
 
+mod diff;
 mod emulate;
+mod explain;
 mod figures;
 mod models;
 mod output;
@@ -25,10 +27,9 @@ const EXIT_CODES: &str = "Exit codes:
   2 command line      5 a validation missed      14 file or netlist missing     22 stored results are damaged
                       6 a fit cannot be made     15 netlist syntax              30 lookup table is invalid
                       7 a spec limit is missed   16 parameter not defined       31 outside the validity box
-                     10 TOML syntax              17 matrix is singular          32 arrays do not fit
-                     11 key wrong or missing
-                                                 18 deck refused                40 built without the feature
-                                                                               130 interrupted, finished work saved";
+                      9 compared runs differ     17 matrix is singular          32 arrays do not fit
+                     10 TOML syntax              18 deck refused                40 built without the feature
+                     11 key wrong or missing                                   130 interrupted, finished work saved";
 
 /// Characterize gain cells in ngspice, fit compact models, export lookup tables, and run in-memory attention on them.
 #[derive(Debug, Parser)]
@@ -75,6 +76,8 @@ enum Command {
         after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep --all --plan\n  gaincell sweep corners --corner slow_hot\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
     )]
     Sweep(sweep::SweepArgs),
+    /// Write one point as a stand-alone deck that plain `ngspice -b` measures the same on, and say what differs
+    Explain(explain::ExplainArgs),
     /// Fit the compact models to the rows of the sweeps
     #[command(
         after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'"
@@ -94,6 +97,9 @@ enum Command {
     /// Write results/report.html from what is in results/
     #[command(after_help = "Examples:\n  gaincell report\n  gaincell report --json")]
     Report,
+    /// What changed between two runs: by more than numerical noise, and for Monte Carlo by more than chance
+    #[command(after_help = diff::HELP, after_long_help = diff::HELP)]
+    Diff(diff::DiffArgs),
     /// A simulator process of a sweep
     #[command(hide = true)]
     Worker {
@@ -142,12 +148,14 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),
+        Command::Explain(args) => explain::explain(&context, &args),
         Command::Fit => models::fit(&context),
         Command::Export => models::export(&context),
         Command::Emulate(args) => emulate::emulate(&context, &args),
         Command::Validate(args) => validate::validate(&context, &args),
         Command::Plot => figures::plot(&context),
         Command::Report => figures::report(&context),
+        Command::Diff(args) => diff::diff(&context, &args),
         Command::Worker { .. } => Ok(()),
     }
 }

@@ -119,6 +119,12 @@ impl Store {
         write_atomically(&path, (lines.join("\n") + "\n").as_bytes())
     }
 
+    /// The text of the deck with that hash, where it was [kept](Store::keep_deck).
+    pub fn deck(store: &Path, deck_hash: &str) -> Option<String> {
+        let is_hash = !deck_hash.is_empty() && deck_hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_hash.then(|| std::fs::read_to_string(store.join(deck_hash).join(DECK)).ok()).flatten()
+    }
+
     /// How many rows are stored.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -3,6 +3,7 @@
 //! [`Simulator`] is the boundary. Behind it stand ngspice in supervised worker processes and, for tests, a fake. A
 //! [`Circuit`] is loaded once and kept warm; between points only its `alter` commands run.
 
+mod batch;
 mod fake;
 mod security;
 
@@ -29,6 +30,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use batch::{BATCH_COMMAND, DECK_FILE, run_batch};
 pub use fake::{FakeSimulator, Fault};
 #[cfg(feature = "simulate")]
 pub use pool::{PoolOptions, WorkerPool, physical_cores};
@@ -39,6 +41,11 @@ pub use worker::{Inject, Injected, worker_main, worker_main_with};
 use crate::dataset::{Outcome, Value};
 use crate::measure::Measurement;
 use crate::waveform::Waveform;
+
+/// What `.spiceinit` of the worker's private directory holds. A second thread per BSIM4 evaluation slows two workers on two
+/// cores 46 times; the rest keeps ngspice from asking, paging, and printing tables that nobody reads.
+pub const SPICEINIT: &str = "* written by gaincell\nset num_threads=1\nset nomoremode\nunset interactive\nset noinit\n\
+                             set norefvalue\nset noaskquit\n";
 
 /// A circuit as ngspice loads it: complete, without analysis lines, without `.control`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

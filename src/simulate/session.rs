@@ -23,11 +23,6 @@ const T_STOP_TOLERANCE: f64 = 1e-6;
 /// Accepted points after which the check for a structurally singular circuit stops: its matrix fails at the first.
 const PROBE_POINTS: u64 = 2;
 
-/// What `.spiceinit` of the worker's private directory holds. A second thread per BSIM4 evaluation slows two workers on two
-/// cores 46 times; the rest keeps ngspice from asking, paging, and printing tables that nobody reads.
-pub const SPICEINIT: &str = "* written by gaincell\nset num_threads=1\nset nomoremode\nunset interactive\nset noinit\n\
-                             set norefvalue\nset noaskquit\n";
-
 /// What running a job led to.
 pub enum Done {
     /// The job's answer; if `retire`, this ngspice must not be used again.

@@ -1,10 +1,10 @@
 //! From a checked specification and its bench to a plan: points with their commands, grouped by circuit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mismatch::{draw, mismatched_devices};
 use super::plan::{Group, Plan, PlannedPoint, RowTemplate};
-use super::points::{CORNER_LABEL, Combination, GUARD, SET_LABEL, combinations};
+use super::points::{CORNER_LABEL, Combination, DESIGN, GUARD, HELD_OUT, SET_LABEL, combinations};
 use super::tiers::{guard_options, tier_options};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::measure::{Measurement, signals_of};
@@ -73,7 +73,7 @@ impl<'a> Planner<'a> {
     pub fn plan(&self, combinations: &[Combination], first_index: u64) -> Result<Plan> {
         let mut plan = Plan { groups: Vec::new(), startup: self.tech.startup.clone() };
         let mut group_of: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
-        let samples = self.spec.mismatch.as_ref().map_or(1, |mismatch| mismatch.samples);
+        let samples = self.samples_per_combination();
         let mut index = first_index;
         for combination in combinations {
             let overrides = self.overrides(combination)?;
@@ -162,33 +162,56 @@ impl<'a> Planner<'a> {
     /// None that planning the points did not meet.
     pub fn guard(&self, plan: &Plan) -> Result<Plan> {
         let guard = self.spec.guard;
-        let mut order: Vec<(u64, u64)> = plan
-            .groups
-            .iter()
-            .flat_map(|group| &group.points)
-            .map(|point| (rng::bits(guard.seed, point.row.index, "guard", "order"), point.row.index))
-            .collect();
+        let points = plan.groups.iter().flat_map(|group| &group.points).map(|point| point.row.index);
+        let mut order: Vec<(u64, u64)> =
+            points.map(|index| (rng::bits(guard.seed, index, "guard", "order"), index)).collect();
         order.sort_unstable();
-        let mut chosen: Vec<u64> = order.iter().take(guard.points as usize).map(|(_, index)| *index).collect();
-        chosen.sort_unstable();
-        let mut guarded = Plan { groups: Vec::new(), startup: plan.startup.clone() };
+        let chosen: BTreeSet<u64> = order.iter().take(guard.points as usize).map(|(_, index)| *index).collect();
+        self.repeat(plan, &chosen)
+    }
+
+    /// The plan that repeats these points of `plan` at a lower simulator floor, [`GUARD_INDEX`] behind themselves.
+    ///
+    /// # Errors
+    /// None that planning the points did not meet.
+    pub fn repeat(&self, plan: &Plan, indices: &BTreeSet<u64>) -> Result<Plan> {
+        let again = |point: &PlannedPoint| {
+            let mut point = point.clone();
+            point.row.index += GUARD_INDEX;
+            point.row.labels.insert(SET_LABEL.to_string(), GUARD.to_string());
+            point
+        };
+        let mut repeated = Plan { groups: Vec::new(), startup: plan.startup.clone() };
         for group in &plan.groups {
-            let repeat = |point: &PlannedPoint| {
-                let mut point = point.clone();
-                point.row.index += GUARD_INDEX;
-                point.row.labels.insert(SET_LABEL.to_string(), GUARD.to_string());
-                point
-            };
             let points: Vec<PlannedPoint> =
-                group.points.iter().filter(|p| chosen.binary_search(&p.row.index).is_ok()).map(repeat).collect();
+                group.points.iter().filter(|point| indices.contains(&point.row.index)).map(again).collect();
             if points.is_empty() {
                 continue;
             }
             let values = self.deck.values(&group.fixed)?;
             let circuit = self.deck.circuit(&values, &group.signals, &[guard_options(&self.deck, &values)]);
-            guarded.groups.push(Group { circuit, points, ..group.clone() });
+            repeated.groups.push(Group { circuit, points, ..group.clone() });
         }
-        Ok(guarded)
+        Ok(repeated)
+    }
+
+    /// How many mismatch samples each combination has; 1 without mismatch.
+    pub fn samples_per_combination(&self) -> u64 {
+        self.spec.mismatch.as_ref().map_or(1, |mismatch| mismatch.samples)
+    }
+
+    /// The combination that a row was planned from.
+    pub fn combination_of(
+        &self,
+        values: &BTreeMap<String, f64>,
+        labels: &BTreeMap<String, String>,
+    ) -> Option<Combination> {
+        let set = labels.get(SET_LABEL).map(String::as_str);
+        Some(Combination {
+            values: self.spec.parameters.iter().map(|p| values.get(&p.column()).copied()).collect::<Option<_>>()?,
+            corner: labels.get(CORNER_LABEL).cloned(),
+            set: if set == Some(HELD_OUT) { HELD_OUT } else { DESIGN },
+        })
     }
 
     /// What the technology decides about a bench: its supply, where the bench has a parameter for it.
