@@ -99,7 +99,12 @@ fn compare(root: &Path, setting: &Setting) -> Result<Vec<Entry>> {
     ];
     let counts: Vec<u64> = engine.iter().map(|seen| seen.time_points).collect();
     let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
-    println!("\n{}: step limit {}, {} points of {least} to {most} time points", setting.name, setting.t_max, bench.len());
+    println!(
+        "\n{}: step limit {}, {} points of {least} to {most} time points",
+        setting.name,
+        setting.t_max,
+        bench.len()
+    );
     if let Some(reason) = unequal(&engine, &seen, most, setting) {
         println!("not reported: {reason}");
         return Ok(names(setting).map(|(name, against)| Entry::missing(&name, against, &reason, COMMAND)).collect());
@@ -142,7 +147,9 @@ fn compare(root: &Path, setting: &Setting) -> Result<Vec<Entry>> {
     println!("peak memory: {:.0} MB per worker, {:.0} MB here", memory, results::peak_memory(&[std::process::id()]));
     println!("workers: {}", both.workers());
     let list = names(setting).zip([(0, setting.goal), (1, 0.0), (2, 0.0), (5, 0.95)]);
-    Ok(list.map(|((name, against), (way, goal))| rates.entry(&name, against, 4, way, goal, (least, most), COMMAND)).collect())
+    Ok(list
+        .map(|((name, against), (way, goal))| rates.entry(&name, against, 4, way, goal, (least, most), COMMAND))
+        .collect())
 }
 
 /// Names of the figures of a setting, and what they are against.
@@ -170,7 +177,10 @@ fn unequal(engine: &[Seen], others: &[(&str, Vec<Seen>)], most: u64, setting: &S
         let mut worst = 0.0f64;
         for (k, (a, b)) in engine.iter().zip(seen).enumerate() {
             if a.time_points != b.time_points {
-                return Some(format!("{name} takes {} time points at point {k}, the engine {}", b.time_points, a.time_points));
+                return Some(format!(
+                    "{name} takes {} time points at point {k}, the engine {}",
+                    b.time_points, a.time_points
+                ));
             }
             worst = worst.max((b.charge_c - a.charge_c).abs() / a.charge_c.abs().max(f64::MIN_POSITIVE));
         }

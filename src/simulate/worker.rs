@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::{Job, SPICEINIT};
 use super::ffi::inherited_socket;
 use super::protocol::{Reply, Request, append_frame, read_frame};
 use super::session::{Done, Session};
+use super::{Job, SPICEINIT};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// Jobs between two readings of the resident memory; a reading costs about 10 us.
