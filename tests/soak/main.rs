@@ -5,20 +5,20 @@
 //! Without arguments it is a test of 500 points; `--full` (`make soak`) has 10,000, and looks at memory over 50,000. The program
 //! is its own parent (`sweep`) and its own worker (`worker`).
 
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 mod faults;
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 mod sweep;
 
-#[cfg(not(feature = "simulate"))]
+#[cfg(not(all(feature = "simulate", feature = "dataset")))]
 fn main() {}
 
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 fn main() -> std::process::ExitCode {
     soak::main()
 }
 
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 mod soak {
     use std::collections::BTreeMap;
     use std::path::Path;
