@@ -24,6 +24,8 @@ pub enum Kind {
     FitFailed = 6,
     /// A measurement is outside its spec limits.
     SpecMissed = 7,
+    /// `gaincell lint` found errors.
+    LintFailed = 8,
     /// Two runs that were compared differ by more than chance and numerical noise.
     RunsDiffer = 9,
     /// A TOML file does not parse.
@@ -64,7 +66,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of its exit code.
-    pub const ALL: [Kind; 25] = [
+    pub const ALL: [Kind; 26] = [
         Kind::Internal,
         Kind::Usage,
         Kind::Io,
@@ -72,6 +74,7 @@ impl Kind {
         Kind::VerdictFailed,
         Kind::FitFailed,
         Kind::SpecMissed,
+        Kind::LintFailed,
         Kind::RunsDiffer,
         Kind::SpecSyntax,
         Kind::SpecKey,

@@ -28,6 +28,8 @@ pub mod spec;
 pub mod sweep;
 // What runs it.
 pub mod simulate;
+// What is said about it without running.
+pub mod lint;
 // What becomes of it.
 pub mod fit;
 pub mod compare;

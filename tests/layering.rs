@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 /// Every module, each importing only modules above it.
 const ORDER: &[&str] = &[
     "error", "units", "expr", "keys", "rng", "spline", "waveform", "project", "tech", "netlist", "dataset", "measure",
-    "spec", "sweep", "simulate", "fit", "compare", "lut", "emulate", "campaign", "validate", "plot", "report", "cli",
+    "spec", "sweep", "simulate", "lint", "fit", "compare", "lut", "emulate", "campaign", "validate", "plot", "report",
+    "cli",
 ];
 
 /// Stages that re-run from files: they never import `simulate`, wherever it stands in the order.

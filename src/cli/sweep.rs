@@ -9,9 +9,10 @@ use super::output::{Bar, note, print, print_json, table};
 use crate::campaign::{Forecast, SweepSummary, forecast, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
+use crate::lint::lint_sweep;
 use crate::simulate::Simulator;
 use crate::spec::SweepSpec;
-use crate::tech::Technology;
+use crate::tech::{Technology, named_in};
 
 /// Which sweeps to run.
 #[derive(Debug, Args)]
@@ -29,10 +30,16 @@ pub(super) struct SweepArgs {
     /// are kept
     #[arg(long)]
     plan: bool,
+    /// Run even where `gaincell lint` finds errors that ngspice would run through: floating nodes, a PDK's own mismatch
+    #[arg(long)]
+    no_lint: bool,
 }
 
 pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     let names = if args.all { crate::project::stems(&context.project.sweeps(), "toml") } else { args.names.clone() };
+    if !args.no_lint {
+        check(context, &read_named(context, &names, &args.corner)?)?;
+    }
     if args.plan {
         return plan(context, &names, &args.corner);
     }
@@ -129,7 +136,7 @@ fn read_named(context: &Context, names: &[String], corners: &[String]) -> Result
     let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches)?.at_corners(corners);
     let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
     let technologies = context.project.technologies();
-    let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| spec.tech.clone());
+    let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| named_in(&spec.file, &spec.tech));
     specs
         .into_iter()
         .map(|spec| {
@@ -141,6 +148,15 @@ fn read_named(context: &Context, names: &[String], corners: &[String]) -> Result
             Ok((spec, tech))
         })
         .collect()
+}
+
+/// What would run and be wrong, as the linter finds it; what a run refuses by itself is left to it.
+fn check(context: &Context, sweeps: &[(SweepSpec, Technology)]) -> Result<()> {
+    let mut problems = Vec::new();
+    for (spec, tech) in sweeps {
+        problems.extend(lint_sweep(&spec.file, &context.project.benches(), tech)?.unnoticed());
+    }
+    Error::collect(problems).map_or(Ok(()), Err)
 }
 
 /// Checks every named sweep first, then runs them one after the other.

@@ -23,8 +23,8 @@ const LEAST_ABSTOL_A: f64 = 1e-16;
 /// Factors on [`DEFAULTS`]' options at tier 3.
 const RELAXED: [f64; 5] = [10.0, 10.0, 10.0, 10.0, 100.0];
 
-/// Factors on [`DEFAULTS`]' options of a guard's run.
-const GUARDED: [f64; 5] = [0.1, 0.1, 0.1, 0.1, 0.1];
+/// What [`DEFAULTS`]' options are divided by in a guard's run.
+const GUARD_DIVISOR: f64 = 10.0;
 
 /// The `.options` line that a tier adds behind the bench's own; the last value of an option counts in ngspice. `None` for 0.
 pub fn tier_options(deck: &Deck, values: &BTreeMap<String, f64>, tier: u8) -> Option<String> {
@@ -33,24 +33,25 @@ pub fn tier_options(deck: &Deck, values: &BTreeMap<String, f64>, tier: u8) -> Op
         0 => None,
         1 => Some(patience.to_string()),
         2 => Some(format!("{patience} method=gear maxord=2")),
-        _ => Some(format!("{patience} method=gear maxord=2{}", scaled(deck, values, RELAXED))),
+        _ => Some(format!("{patience} method=gear maxord=2{}", changed(deck, values, |k, own| own * RELAXED[k]))),
     }
 }
 
 /// The `.options` line of a guard's run: a tenth of gmin and of every tolerance.
 pub fn guard_options(deck: &Deck, values: &BTreeMap<String, f64>) -> String {
-    format!(".options{}", scaled(deck, values, GUARDED))
+    let divided = |k: usize, own: f64| match DEFAULTS[k].0 {
+        "abstol" => (own / GUARD_DIVISOR).max(own.min(LEAST_ABSTOL_A)),
+        _ => own / GUARD_DIVISOR,
+    };
+    format!(".options{}", changed(deck, values, divided))
 }
 
-fn scaled(deck: &Deck, values: &BTreeMap<String, f64>, factors: [f64; 5]) -> String {
-    let mut text = String::new();
-    for ((name, default), factor) in DEFAULTS.iter().zip(factors) {
-        let own = deck.option(name, values).unwrap_or(*default);
-        let new =
-            if *name == "abstol" && factor < 1.0 { (own * factor).max(own.min(LEAST_ABSTOL_A)) } else { own * factor };
-        text.push_str(&format!(" {name}={new:e}"));
-    }
-    text
+/// The bench's value of each of [`DEFAULTS`]' options, changed.
+fn changed(deck: &Deck, values: &BTreeMap<String, f64>, change: impl Fn(usize, f64) -> f64) -> String {
+    let option = |(k, (name, default)): (usize, &(&str, f64))| {
+        format!(" {name}={:e}", change(k, deck.option(name, values).unwrap_or(*default)))
+    };
+    DEFAULTS.iter().enumerate().map(option).collect()
 }
 
 #[cfg(test)]
@@ -71,7 +72,7 @@ mod tests {
         let values = deck.values(&BTreeMap::new()).unwrap();
         assert_eq!(
             guard_options(&deck, &values),
-            ".options reltol=1e-5 vntol=1e-7 abstol=1e-13 chgtol=1.0000000000000001e-15 gmin=1.0000000000000001e-16"
+            ".options reltol=1e-5 vntol=1e-7 abstol=1e-13 chgtol=1e-15 gmin=1e-16"
         );
         assert_eq!(tier_options(&deck, &values, 0), None);
         assert!(tier_options(&deck, &values, 3).unwrap().contains("reltol=1e-3 vntol=9.999999999999999e-6"));
