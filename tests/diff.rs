@@ -103,7 +103,10 @@ fn a_changed_resistor_is_found_with_its_line_and_its_size() {
     }
     let (code, text, error) = project.run(&["diff", &before, &after]);
     assert_eq!(code, 9);
-    assert!(text.contains("+ r1 a b 1.1k") && text.contains("decks.0000") && error.contains("error[9]"), "{text}{error}");
+    assert!(
+        text.contains("+ r1 a b 1.1k") && text.contains("decks.0000") && error.contains("error[9]"),
+        "{text}{error}"
+    );
     // A tolerance wide enough hides it.
     assert_eq!(project.run(&["diff", &before, &after, "--tolerance", "0.2"]).0, 0);
 }

@@ -32,7 +32,8 @@ pub fn measure(root: &Path, command: &str) -> Result<Entry> {
             true
         })?;
         let took = began.elapsed().as_secs_f64();
-        let foretold = foretold.ok_or_else(|| Error::new(Kind::Internal, "the sweep never said how long it would take"))?;
+        let foretold =
+            foretold.ok_or_else(|| Error::new(Kind::Internal, "the sweep never said how long it would take"))?;
         println!("\nETA of the nonlinearity sweep after a tenth: {foretold:.2} s in all, it took {took:.2} s");
         errors.push((foretold / took - 1.0).abs());
     }

@@ -80,13 +80,22 @@ impl Bench {
             let mut overrides = group.fixed.clone();
             overrides.extend(spec.parameters.iter().map(|p| p.name.clone()).zip(combination.values.iter().copied()));
             let values = planner.deck().values(&overrides)?;
-            let extra =
-                [format!(".options temp={}", tech.temperature_degc), format!(".{}", analysis(&point.analysis))];
+            let extra = [format!(".options temp={}", tech.temperature_degc), format!(".{}", analysis(&point.analysis))];
             decks.push(planner.deck().circuit(&values, &group.signals, &extra).lines);
         }
         let loaded = &group.circuit;
         let circuit = Circuit { key: loaded.key.clone(), lines: loaded.lines.clone(), startup: plan.startup.clone() };
         Ok(Bench { circuit, jobs, decks, startup: plan.startup.clone() })
+    }
+
+    /// Leaves out the points that were seen to take more time points than that; how many stay.
+    pub fn at_most(&mut self, time_points: u64, seen: &[Seen]) -> usize {
+        let mut keep = seen.iter().map(|seen| seen.time_points <= time_points);
+        self.jobs.retain(|_| keep.next().unwrap_or(false));
+        let mut keep = seen.iter().map(|seen| seen.time_points <= time_points);
+        self.decks.retain(|_| keep.next().unwrap_or(false));
+        self.jobs.iter_mut().enumerate().for_each(|(ticket, job)| job.ticket = ticket as u64);
+        self.jobs.len()
     }
 
     pub fn len(&self) -> usize {
@@ -107,9 +116,8 @@ impl Bench {
 
     /// Runs all points `passes` times in the pool.
     pub fn run(&self, pool: &mut dyn Simulator, passes: usize) -> Result<Ran> {
-        let repeated: Vec<Job> = (0..passes * self.len())
-            .map(|k| Job { ticket: k as u64, ..self.jobs[k % self.len()].clone() })
-            .collect();
+        let repeated: Vec<Job> =
+            (0..passes * self.len()).map(|k| Job { ticket: k as u64, ..self.jobs[k % self.len()].clone() }).collect();
         let mut ran = Ran { seen: vec![Seen { time_points: 0, charge_c: f64::NAN }; self.len()], wall_s: 0.0 };
         let mut failure = None;
         pool.run(&self.circuit, &repeated, &mut |answer| {

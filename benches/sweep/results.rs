@@ -89,9 +89,10 @@ impl Rates {
         };
         println!("  {name}: {ratio:.3} ({low:.3} to {high:.3} in single rounds; {verdict})");
         let value = median(&self.0[way]);
-        let entry = Entry::new(name, value, "points/s", Some(ratio), against, gaincell::simulate::physical_cores(), command)
-            .range(low, high, rounds.len())
-            .with("time_points", json!([least, most]));
+        let entry =
+            Entry::new(name, value, "points/s", Some(ratio), against, gaincell::simulate::physical_cores(), command)
+                .range(low, high, rounds.len())
+                .with("time_points", json!([least, most]));
         if goal > 0.0 { entry.goal(&format!(">= {goal}")) } else { entry }
     }
 }

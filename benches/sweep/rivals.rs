@@ -130,12 +130,15 @@ fn raw(bytes: &[u8]) -> Option<Waveform> {
         .skip(1)
         .filter_map(|line| line.split_whitespace().nth(1).map(str::to_ascii_lowercase))
         .collect();
-    let numbers: Vec<f64> =
-        bytes[at + marker.len()..].chunks_exact(8).filter_map(|eight| Some(f64::from_le_bytes(eight.try_into().ok()?))).collect();
+    let numbers: Vec<f64> = bytes[at + marker.len()..]
+        .chunks_exact(8)
+        .filter_map(|eight| Some(f64::from_le_bytes(eight.try_into().ok()?)))
+        .collect();
     if numbers.len() != n_variables * n_points || names.len() != n_variables {
         return None;
     }
     let column = |k: usize| numbers.iter().skip(k).step_by(n_variables).copied().collect::<Vec<f64>>();
-    let signals: BTreeMap<String, Vec<f64>> = names.iter().enumerate().skip(1).map(|(k, n)| (n.clone(), column(k))).collect();
+    let signals: BTreeMap<String, Vec<f64>> =
+        names.iter().enumerate().skip(1).map(|(k, n)| (n.clone(), column(k))).collect();
     Some(Waveform { axis: column(0), signals })
 }

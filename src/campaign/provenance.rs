@@ -10,13 +10,7 @@ use crate::sweep::{CORNER_LABEL, Plan, SET_LABEL};
 use crate::tech::Technology;
 
 /// The manifest of a run of `spec` before its first row.
-pub(super) fn manifest(
-    spec: &SweepSpec,
-    tech: &Technology,
-    profile: &str,
-    plan: &Plan,
-    identity: &str,
-) -> Manifest {
+pub(super) fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan: &Plan, identity: &str) -> Manifest {
     let first = plan.groups.iter().flat_map(|group| &group.points).next();
     let mut manifest = Manifest::new(spec.name.clone(), profile);
     manifest.sweep_hash = spec.hash.clone();

@@ -363,7 +363,8 @@ impl<'a> SweepRun<'a> {
         std::fs::write(&pointer, format!("{}\n", self.name)).map_err(|source| Error::io(&pointer, "write", source))?;
         let dataset = Dataset::read(&dir)?;
         let is_guard = |row: &&Row| row.index >= GUARD_INDEX;
-        let count = |keep: &dyn Fn(&Row) -> bool| dataset.rows.iter().filter(|r| !is_guard(r) && keep(r)).count() as u64;
+        let count =
+            |keep: &dyn Fn(&Row) -> bool| dataset.rows.iter().filter(|r| !is_guard(r) && keep(r)).count() as u64;
         let floor = |what: &'static str| move |row: &Row| row.labels.get(FLOOR_LABEL).is_some_and(|l| l == what);
         let summary = SweepSummary {
             name: spec.name.clone(),
@@ -403,8 +404,7 @@ pub fn run_sweep(
     let planner = Planner::new(spec, tech)?;
     let plan = planner.plan(&planner.design(), 0)?;
     let mut run = SweepRun::open(project, &planner, tech, profile, &plan, simulator)?;
-    let outcome =
-        run.simulate(&plan, simulator, tell).and_then(|()| run.guard(&plan, simulator, tell));
+    let outcome = run.simulate(&plan, simulator, tell).and_then(|()| run.guard(&plan, simulator, tell));
     run.finish(outcome)
 }
 

@@ -12,7 +12,8 @@ use crate::dataset::{Dataset, Store};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::units::{Unit, engineering};
 
-pub(super) const HELP: &str = "A run is a folder (results/<sweep>/<run>), a sweep (its latest run on the technology), or
+pub(super) const HELP: &str =
+    "A run is a folder (results/<sweep>/<run>), a sweep (its latest run on the technology), or
 <sweep>:<run>, where the beginning of the run's name is enough.
 
 Points are paired by their swept values and labels. A deterministic number counts as changed beyond numerical noise
@@ -91,7 +92,10 @@ pub(super) fn diff(context: &Context, args: &DiffArgs) -> Result<()> {
     }
     match comparison.changes() {
         0 => Ok(()),
-        n => Err(Error::new(Kind::RunsDiffer, format!("the runs differ in {n} of {} comparisons", compared(&comparison)))),
+        n => Err(Error::new(
+            Kind::RunsDiffer,
+            format!("the runs differ in {n} of {} comparisons", compared(&comparison)),
+        )),
     }
 }
 
@@ -155,7 +159,9 @@ fn text(names: &[String; 2], runs: [&Dataset; 2], comparison: &Comparison, top: 
     if comparison.provenance.is_empty() {
         text += "\nMade by the same sweep, decks, technology, simulator and seed.\n";
     } else {
-        let short = |s: &String| if s.chars().count() > 60 { s.chars().take(57).collect::<String>() + "..." } else { s.clone() };
+        let short = |s: &String| {
+            if s.chars().count() > 60 { s.chars().take(57).collect::<String>() + "..." } else { s.clone() }
+        };
         let rows: Vec<Vec<String>> =
             comparison.provenance.iter().map(|d| vec![d.what.clone(), short(&d.a), short(&d.b)]).collect();
         text += &format!("\n{}", table(&["made by", "a", "b"], &rows));
@@ -171,12 +177,15 @@ fn text(names: &[String; 2], runs: [&Dataset; 2], comparison: &Comparison, top: 
         comparison.paired, comparison.only_a, comparison.only_b
     );
     if let Some(same) = comparison.same_draws {
-        text += if same { "Monte Carlo: the same draws in both runs, compared sample by sample\n" } else {
+        text += if same {
+            "Monte Carlo: the same draws in both runs, compared sample by sample\n"
+        } else {
             "Monte Carlo: other draws, compared as independent samples\n"
         };
     }
     if !comparison.outcome_changes.is_empty() {
-        let row = |c: &crate::compare::OutcomeChange| vec![place(&c.point), c.a.clone(), c.b.clone(), c.message.clone()];
+        let row =
+            |c: &crate::compare::OutcomeChange| vec![place(&c.point), c.a.clone(), c.b.clone(), c.message.clone()];
         let rows: Vec<Vec<String>> = comparison.outcome_changes.iter().take(top).map(row).collect();
         text += &format!("\n{}", table(&["ended otherwise at", "a", "b", "message"], &rows));
         text += &left_out(comparison.outcome_changes.len(), top);
@@ -255,7 +264,11 @@ fn amount(value: f64, unit: &str) -> String {
 
 fn percent(share: f64) -> String {
     let percent = 100.0 * share;
-    if percent.abs() >= 10.0 || percent.fract() == 0.0 { format!("{percent:+.0} %") } else { format!("{percent:+.2} %") }
+    if percent.abs() >= 10.0 || percent.fract() == 0.0 {
+        format!("{percent:+.0} %")
+    } else {
+        format!("{percent:+.2} %")
+    }
 }
 
 /// Coordinates in few words; the design's own set goes without saying.
@@ -270,5 +283,9 @@ fn place(point: &Point) -> String {
 }
 
 fn left_out(all: usize, top: usize) -> String {
-    if all > top { format!("... and {} more; --top {all} lists all, --json everything\n", all - top) } else { String::new() }
+    if all > top {
+        format!("... and {} more; --top {all} lists all, --json everything\n", all - top)
+    } else {
+        String::new()
+    }
 }

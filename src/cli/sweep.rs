@@ -101,8 +101,7 @@ fn plan(context: &Context, names: &[String], corners: &[String]) -> Result<()> {
         ]
     };
     let rows: Vec<Vec<String>> = forecasts.iter().map(row).collect();
-    let header =
-        ["sweep", "technology", "points#", "stored#", "circuits#", "pilot#", "per point [ms]#", "left [s]#"];
+    let header = ["sweep", "technology", "points#", "stored#", "circuits#", "pilot#", "per point [ms]#", "left [s]#"];
     let left: f64 = forecasts.iter().filter_map(|f| f.remaining_s).sum();
     print(&format!("{}\n{left:.0} s in all with {} workers\n", table(&header, &rows), pool.workers()))
 }
@@ -165,7 +164,10 @@ pub(super) fn run_named(
         let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
         note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
         if summary.relaxed > 0 {
-            note(context, &format!("{:20} {} ended well at a relaxed tier only: fits leave them out", "", summary.relaxed));
+            note(
+                context,
+                &format!("{:20} {} ended well at a relaxed tier only: fits leave them out", "", summary.relaxed),
+            );
         }
         if summary.floor_dominated > 0 {
             let text = format!("{} of {} guarded points moved with", summary.floor_dominated, summary.guarded);
@@ -220,7 +222,17 @@ fn spec_table(summaries: &[SweepSummary]) -> String {
         }
     }
     let header = [
-        "sweep", "measurement", "corner", "min#", "typ#", "max#", "least#", "mean#", "greatest#", "outside#", "verdict",
+        "sweep",
+        "measurement",
+        "corner",
+        "min#",
+        "typ#",
+        "max#",
+        "least#",
+        "mean#",
+        "greatest#",
+        "outside#",
+        "verdict",
     ];
     table(&header, &rows)
 }

@@ -1,9 +1,9 @@
 //! One measurement at one design point of two runs.
 
+use super::Noise;
 use super::finding::{Finding, Quantity};
 use super::pairs::PointRows;
 use super::statistics::{self, Test};
-use super::Noise;
 use crate::dataset::{Dataset, MeasuredColumn, Row, Value};
 use crate::fit::stats::{max_abs, mean, quantile_sorted, sorted, std_dev};
 
@@ -48,7 +48,15 @@ impl Frame<'_> {
         self.noise.tolerance * a.abs().max(b.abs()).max(self.noise.floor * self.full_scale)
     }
 
-    fn finding(&self, quantity: Quantity, test: &'static str, n: (usize, usize), a: f64, b: f64, noise: f64) -> Finding {
+    fn finding(
+        &self,
+        quantity: Quantity,
+        test: &'static str,
+        n: (usize, usize),
+        a: f64,
+        b: f64,
+        noise: f64,
+    ) -> Finding {
         Finding {
             measurement: self.measurement.name.clone(),
             unit: self.measurement.unit.clone(),
@@ -83,7 +91,8 @@ impl Frame<'_> {
         let of = |row: &'_ Row| row.measured.get(&self.measurement.name)?.curve().map(<[f64]>::to_vec);
         let (a, b) = (of(a)?, of(b)?);
         let moved = |k: &usize| (b[*k] - a[*k]).abs();
-        let most = (0..a.len().min(b.len())).filter(|k| moved(k).is_finite()).max_by(|i, j| moved(i).total_cmp(&moved(j)))?;
+        let most =
+            (0..a.len().min(b.len())).filter(|k| moved(k).is_finite()).max_by(|i, j| moved(i).total_cmp(&moved(j)))?;
         let noise = self.noise_at(max_abs(&a), max_abs(&b));
         let mut finding = self.finding(Quantity::Curve, "beyond numerical noise", (1, 1), a[most], b[most], noise);
         finding.at = at.get(most).copied();
@@ -154,7 +163,8 @@ impl Frame<'_> {
             let p = f64::from(tenth) / 10.0;
             (quantile_sorted(&sb, p) - quantile_sorted(&sa, p)).abs()
         };
-        let mut finding = self.finding(Quantity::Distribution, "Kolmogorov-Smirnov", (a.len(), b.len()), 0.0, 0.0, noise);
+        let mut finding =
+            self.finding(Quantity::Distribution, "Kolmogorov-Smirnov", (a.len(), b.len()), 0.0, 0.0, noise);
         (finding.a, finding.b, finding.relative) = (None, None, None);
         finding.change = test.difference;
         finding.significant = (0..=10).map(moved).fold(0.0, f64::max) > noise;

@@ -161,9 +161,10 @@ fn summaries(findings: &[Finding]) -> Vec<MeasurementChange> {
         }
     }
     let summary = |group: Vec<&Finding>| {
-        let largest = group.iter().copied().fold(group[0], |most, finding| {
-            if finding.change.abs() > most.change.abs() { finding } else { most }
-        });
+        let largest = group
+            .iter()
+            .copied()
+            .fold(group[0], |most, finding| if finding.change.abs() > most.change.abs() { finding } else { most });
         MeasurementChange {
             measurement: largest.measurement.clone(),
             unit: largest.unit.clone(),

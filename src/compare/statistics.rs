@@ -172,10 +172,8 @@ mod tests {
     use crate::rng;
 
     /// Student's sleep data, as in R's `datasets::sleep`; the answers are those printed by R's `t.test` examples.
-    const SLEEP: [[f64; 10]; 2] = [
-        [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
-        [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
-    ];
+    const SLEEP: [[f64; 10]; 2] =
+        [[0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]];
 
     #[test]
     fn students_sleep_data_give_the_published_answers() {

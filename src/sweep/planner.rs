@@ -227,9 +227,10 @@ impl<'a> Planner<'a> {
 fn check_parameters(spec: &SweepSpec, deck: &Deck) -> Result<()> {
     let known = deck.parameter_names();
     let swept = spec.parameters.iter().map(|p| (format!("parameters.{}", p.name), &p.name));
-    let of_corners = spec.corners.iter().flat_map(|corner| {
-        corner.values.iter().map(|(name, _)| (format!("corners.{}.{name}", corner.name), name))
-    });
+    let of_corners = spec
+        .corners
+        .iter()
+        .flat_map(|corner| corner.values.iter().map(|(name, _)| (format!("corners.{}.{name}", corner.name), name)));
     let problems = swept
         .chain(of_corners)
         .filter(|(_, name)| *name != TEMPERATURE && !known.contains(&name.as_str()))

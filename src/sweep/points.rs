@@ -33,7 +33,8 @@ pub fn combinations(spec: &SweepSpec) -> Vec<Combination> {
         Sampling::Sobol { points, seed } => place(&spec.parameters, &sobol(spec.parameters.len(), points, seed)),
     };
     let held_out = spec.held_out.map_or_else(Vec::new, |held_out| {
-        let unit = |k| spec.parameters.iter().map(move |p| rng::uniform(held_out.seed, k, "held_out", &p.name)).collect();
+        let unit =
+            |k| spec.parameters.iter().map(move |p| rng::uniform(held_out.seed, k, "held_out", &p.name)).collect();
         let points: Vec<Vec<f64>> = (0..held_out.points).map(unit).collect();
         let between = |(p, u): (&ParameterSpec, &f64)| between(p, *u);
         points.iter().map(|point| spec.parameters.iter().zip(point).map(between).collect()).collect()
@@ -93,7 +94,8 @@ fn latin_hypercube(spec: &SweepSpec, points: u64, seed: u64) -> Vec<Vec<f64>> {
 /// A longer one begins with a shorter one of the same seed.
 pub fn sobol(axes: usize, points: u64, seed: u64) -> Vec<Vec<f64>> {
     let scramble = rng::bits(seed, 0, "sobol", "scramble") as u32;
-    let point = |k: u64| (0..axes as u32).map(|axis| f64::from(sobol_burley::sample(k as u32, axis, scramble))).collect();
+    let point =
+        |k: u64| (0..axes as u32).map(|axis| f64::from(sobol_burley::sample(k as u32, axis, scramble))).collect();
     (0..points).map(point).collect()
 }
 

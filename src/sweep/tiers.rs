@@ -46,7 +46,8 @@ fn scaled(deck: &Deck, values: &BTreeMap<String, f64>, factors: [f64; 5]) -> Str
     let mut text = String::new();
     for ((name, default), factor) in DEFAULTS.iter().zip(factors) {
         let own = deck.option(name, values).unwrap_or(*default);
-        let new = if *name == "abstol" && factor < 1.0 { (own * factor).max(own.min(LEAST_ABSTOL_A)) } else { own * factor };
+        let new =
+            if *name == "abstol" && factor < 1.0 { (own * factor).max(own.min(LEAST_ABSTOL_A)) } else { own * factor };
         text.push_str(&format!(" {name}={new:e}"));
     }
     text
@@ -61,7 +62,11 @@ mod tests {
     fn options_are_relative_to_the_bench() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.cir");
-        std::fs::write(&path, "t\n.param g=1e-15\nr1 a 0 1\n.options reltol=1e-5 gmin={g}\n.options reltol = 1e-4\n.op\n").unwrap();
+        std::fs::write(
+            &path,
+            "t\n.param g=1e-15\nr1 a 0 1\n.options reltol=1e-5 gmin={g}\n.options reltol = 1e-4\n.op\n",
+        )
+        .unwrap();
         let deck = Deck::read(&path, &TechFiles::default()).unwrap();
         let values = deck.values(&BTreeMap::new()).unwrap();
         assert_eq!(
