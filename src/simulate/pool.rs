@@ -311,7 +311,13 @@ impl WorkerPool {
         let slot = &mut self.slots[index];
         let hung = how == HUNG;
         let Some(process) = slot.process.take() else { return };
-        let status = if hung { String::new() } else { format!(": {}", process.end()) };
+        let (how, status) = if hung {
+            (how, String::new())
+        } else {
+            let (by_itself, status) = process.end();
+            // Whether its end is noticed by reading or by writing is chance, and rows must not depend on it.
+            (if by_itself { "died" } else { how }, format!(": {status}"))
+        };
         let head = slot.queue.pop_front();
         self.requeue(index, batch);
         match head {
@@ -492,7 +498,7 @@ impl Simulator for WorkerPool {
                     }
                     Some(_) => {}
                     None => {
-                        said = slot.process.take().map_or_else(String::new, Process::end);
+                        said = slot.process.take().map_or_else(String::new, |process| process.end().1);
                         break;
                     }
                 }

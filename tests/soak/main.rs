@@ -149,7 +149,7 @@ mod soak {
                 continue;
             };
             let (outcome, word) = match fault.what {
-                Injected::Kill => (Outcome::Crash, "signal: 9"),
+                Injected::Kill => (Outcome::Crash, "the worker died: signal: 9"),
                 Injected::Hang => (Outcome::Timeout, "still running"),
                 Injected::Poison => (Outcome::Crash, "asked to exit"),
             };
