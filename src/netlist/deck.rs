@@ -170,11 +170,11 @@ impl Deck {
     pub fn option(&self, name: &str, values: &BTreeMap<String, f64>) -> Option<f64> {
         let lines = self.lines.iter().filter(|line| matches!(line.head().as_str(), ".options" | ".option" | ".opt"));
         let words = lines.flat_map(|line| tokens(&line.text));
-        let given = words.filter_map(|word| {
+        let mut given = words.filter_map(|word| {
             let (key, value) = word.split_once('=')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['{', '}', '\'']).to_string())
         });
-        let last = given.last()?;
+        let last = given.next_back()?;
         crate::expr::spice_number(&last).or_else(|| Expr::parse(&last).ok()?.eval(&|n| values.get(n).copied()).ok())
     }
 
