@@ -109,7 +109,7 @@ fn plan(context: &Context, names: &[String], corners: &[String]) -> Result<()> {
     };
     let rows: Vec<Vec<String>> = forecasts.iter().map(row).collect();
     let header = ["sweep", "technology", "points#", "stored#", "circuits#", "pilot#", "per point [ms]#", "left [s]#"];
-    let left: f64 = forecasts.iter().filter_map(|f| f.remaining_s).sum();
+    let left = forecasts.iter().filter_map(|f| f.remaining_s).fold(0.0, |sum, s| sum + s);
     print(&format!("{}\n{left:.0} s in all with {} workers\n", table(&header, &rows), pool.workers()))
 }
 
