@@ -1,7 +1,9 @@
 //! The stages as a graph: sweeps to rows, rows to models, models to a table. Simulation and fits meet here.
 
+mod adaptive;
 mod devices;
 mod models;
+mod multifidelity;
 mod saved;
 mod sweep_run;
 mod table;

@@ -10,8 +10,10 @@
 //! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
 //! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
+//! | `[adaptive]`, `[multifidelity]` | refine where a measurement is uncertain, on the shape of a static sweep: see [`AdaptiveSpec`], [`MultifidelitySpec`] |
 //! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
 
+mod adaptive;
 mod measures;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use crate::error::{Kind, Problem, Result};
 use crate::keys::{Document, Keys};
 use crate::units::Unit;
 
+pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec};
 
 /// One swept parameter.
@@ -92,6 +95,10 @@ pub struct SweepSpec {
     pub mismatch: Option<Mismatch>,
     /// Measurements in order.
     pub measures: Vec<MeasureSpec>,
+    /// How to refine, if not by the grid.
+    pub adaptive: Option<AdaptiveSpec>,
+    /// The static sweep behind it, if any.
+    pub multifidelity: Option<MultifidelitySpec>,
     /// Limits per point.
     pub limits: Limits,
     /// The file.
@@ -129,6 +136,12 @@ impl SweepSpec {
         });
         let mismatch = keys.table("mismatch").map(|table| read_mismatch(&table));
         let measures = measures::read(&keys);
+        let adaptive = adaptive::read_adaptive(&keys, &parameters, &measures);
+        let multifidelity = adaptive::read_multifidelity(&keys, &parameters);
+        if multifidelity.is_some() && adaptive.is_none() {
+            let problem = Problem::new(Kind::SpecKey, "a multi-fidelity sweep needs to know its target and its error");
+            keys.problem(problem.accepted("a table [adaptive] beside it"), "multifidelity");
+        }
         let limits = match keys.table("limits") {
             Some(table) => {
                 let limits = Limits {
@@ -153,6 +166,8 @@ impl SweepSpec {
             held_out,
             mismatch,
             measures,
+            adaptive,
+            multifidelity,
             limits,
             file: path.to_path_buf(),
             hash,

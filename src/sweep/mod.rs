@@ -4,4 +4,4 @@ mod plan;
 mod points;
 
 pub use plan::{Group, Plan, PlannedPoint, RowTemplate};
-pub use points::{DESIGN, HELD_OUT, SET_LABEL};
+pub use points::{Combination, DESIGN, HELD_OUT, SET_LABEL, combinations};

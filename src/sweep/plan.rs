@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::points::{SET_LABEL, combinations};
+use super::points::{Combination, SET_LABEL, combinations};
 use crate::dataset::{Outcome, PointId, Row};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::measure::{Measurement, signals_of};
@@ -109,6 +109,14 @@ impl Plan {
     /// # Errors
     /// Whatever is wrong with the bench; [`Kind::SpecKey`] for a parameter, signal or instance that the bench does not have.
     pub fn new(spec: &SweepSpec, tech: &Technology) -> Result<Plan> {
+        Plan::of(spec, tech, &combinations(spec), 0)
+    }
+
+    /// Plans these combinations only; their rows are numbered from `first_index` on.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn of(spec: &SweepSpec, tech: &Technology, combinations: &[Combination], first_index: u64) -> Result<Plan> {
         let deck = Deck::read(&spec.bench, &TechFiles { files: tech.files.clone() })?;
         check_parameters(spec, &deck)?;
         let is_static = |name: &str| name != TEMPERATURE && !deck.is_alterable(name);
@@ -117,8 +125,8 @@ impl Plan {
         let mut plan = Plan { groups: Vec::new(), startup: tech.startup.clone() };
         let mut group_of: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
         let samples = spec.mismatch.as_ref().map_or(1, |mismatch| mismatch.samples);
-        let mut index = 0;
-        for combination in combinations(spec) {
+        let mut index = first_index;
+        for combination in combinations {
             let mut overrides: BTreeMap<String, f64> = base_overrides(&deck, tech);
             overrides.extend(spec.parameters.iter().map(|p| p.name.clone()).zip(combination.values.iter().copied()));
             let values = deck.values(&overrides)?;
