@@ -113,7 +113,7 @@ pub fn latest_run(project: &Project, sweep: &str, tech: &str) -> Result<PathBuf>
 }
 
 #[allow(clippy::too_many_arguments)]
-fn run_group(
+pub(super) fn run_group(
     plan: &Plan,
     group: &Group,
     spec: &SweepSpec,
@@ -191,7 +191,7 @@ fn interrupted() -> Error {
         .into()
 }
 
-fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan: &Plan, identity: &str) -> Manifest {
+pub(super) fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan: &Plan, identity: &str) -> Manifest {
     let first = plan.groups.iter().flat_map(|group| &group.points).next();
     let mut manifest = Manifest::new(spec.name.clone(), profile);
     manifest.sweep_hash = spec.hash.clone();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{SweepSummary, run_sweep};
+use crate::campaign::{Stopped, SweepSummary, Trace, run_adaptive, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::simulate::Simulator;
@@ -22,11 +22,14 @@ pub(super) struct SweepArgs {
     /// Every sweep in sweeps/
     #[arg(long)]
     all: bool,
+    /// Simulate the full grid of a sweep that has a table [adaptive]
+    #[arg(long)]
+    full_grid: bool,
 }
 
 pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     let names = if args.all { crate::project::stems(&context.project.sweeps(), "toml") } else { args.names.clone() };
-    let summaries = run_named(context, &names, "quick")?;
+    let summaries = run_named(context, &names, "quick", args.full_grid)?;
     if context.common.json {
         print_json(&summaries)?;
     } else {
@@ -62,7 +65,12 @@ pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
 }
 
 /// Checks every named sweep first, then runs them one after the other.
-pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> Result<Vec<SweepSummary>> {
+pub(super) fn run_named(
+    context: &Context,
+    names: &[String],
+    profile: &str,
+    full_grid: bool,
+) -> Result<Vec<SweepSummary>> {
     let benches = context.project.benches();
     let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches);
     let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -82,20 +90,48 @@ pub(super) fn run_named(context: &Context, names: &[String], profile: &str) -> R
     let mut summaries = Vec::new();
     for (spec, tech) in specs.iter().zip(&techs) {
         let mut bar = Bar::new(context, &spec.name);
-        let result = run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut |progress| {
+        let mut tell = |progress| {
             bar.tell(progress);
             !context.interrupt.load(Ordering::SeqCst)
-        });
+        };
+        let result = match &spec.adaptive {
+            Some(adaptive) if !full_grid => {
+                run_adaptive(&context.project, spec, adaptive, tech, profile, pool.as_mut(), &mut tell)
+                    .map(|run| (run.summary, run.dataset, Some(run.refined.trace)))
+            }
+            _ => run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut tell)
+                .map(|(summary, dataset)| (summary, dataset, None)),
+        };
         bar.finish();
-        let (summary, dataset) = result?;
+        let (summary, dataset, trace) = result?;
         let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
         note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
         if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
             note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
         }
+        if let Some(trace) = trace {
+            note(context, &format!("{:20} {}", "", how_it_stopped(&trace)));
+        }
         summaries.push(summary);
     }
     Ok(summaries)
+}
+
+/// One sentence on the end of an adaptive sweep.
+fn how_it_stopped(trace: &Trace) -> String {
+    let Some(last) = trace.rounds.last() else { return String::new() };
+    let estimates = format!(
+        "estimated error of {} {:.2e} of full scale left out, {:.2e} on points kept apart",
+        trace.target, last.left_out_error, last.validation_error
+    );
+    match trace.stopped {
+        Stopped::ErrorReached => {
+            format!("stopped at {} points: {estimates}, asked for {:.1e}", last.points, trace.error)
+        }
+        Stopped::MaxPoints => {
+            format!("not reached with max_points = {}: {estimates}, asked for {:.1e}", last.points, trace.error)
+        }
+    }
 }
 
 /// The summaries as text.
