@@ -10,7 +10,7 @@ LINT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-for-tests build characterize characterize-full test fmt lint clean
+.PHONY: help setup setup-for-tests build characterize characterize-full test soak bench fmt lint clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ characterize: setup ## quick: simulate, fit, tabulate, emulate, validate and plo
 characterize-full: setup ## as characterize, with all 64 x 64 columns in the validation; can be interrupted and goes on where it was
 	cargo run -- run --profile full $(ARGS)
 
+bench: setup ## measure sweeps against ngspice as people run it, into results/bench.json
+	cargo bench --profile dev --bench sweep
+
 test: setup-for-tests ## run every test, with and without ngspice and polars; check format and lints
 	cargo test
 	cargo test --no-default-features
@@ -39,6 +42,9 @@ test: setup-for-tests ## run every test, with and without ngspice and polars; ch
 	@if cargo clippy --version >/dev/null 2>&1; then \
 		echo "cargo clippy --all-targets -- $(LINT)"; cargo clippy --all-targets -- $(LINT); \
 	else echo "skipped: clippy is not installed"; fi
+
+soak: setup-for-tests ## 10,000 points with faults and kills, 50,000 points of memory; about ten minutes (`make test` holds 500 points)
+	cargo test --test soak -- --full
 
 fmt: ## format the sources
 	cargo fmt

@@ -22,6 +22,12 @@ pub enum Kind {
     VerdictFailed = 5,
     /// A fit cannot be made from the data.
     FitFailed = 6,
+    /// A measurement is outside its spec limits.
+    SpecMissed = 7,
+    /// `gaincell lint` found errors.
+    LintFailed = 8,
+    /// Two runs that were compared differ by more than chance and numerical noise.
+    RunsDiffer = 9,
     /// A TOML file does not parse.
     SpecSyntax = 10,
     /// A key that is not known or is missing.
@@ -60,13 +66,16 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of its exit code.
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 26] = [
         Kind::Internal,
         Kind::Usage,
         Kind::Io,
         Kind::IncompleteSweep,
         Kind::VerdictFailed,
         Kind::FitFailed,
+        Kind::SpecMissed,
+        Kind::LintFailed,
+        Kind::RunsDiffer,
         Kind::SpecSyntax,
         Kind::SpecKey,
         Kind::SpecUnit,

@@ -132,6 +132,13 @@ impl<'a> Keys<'a> {
         self.get(key).is_some()
     }
 
+    /// Every key that is written, in alphabetical order.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.table.keys().map(|key| key.get_ref().to_string()).collect();
+        names.sort();
+        names
+    }
+
     /// The dotted name of a key of this table.
     pub fn dotted(&self, key: &str) -> String {
         if self.prefix.is_empty() { key.to_string() } else { format!("{}.{key}", self.prefix) }

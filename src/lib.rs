@@ -28,8 +28,11 @@ pub mod spec;
 pub mod sweep;
 // What runs it.
 pub mod simulate;
+// What is said about it without running.
+pub mod lint;
 // What becomes of it.
 pub mod fit;
+pub mod compare;
 pub mod lut;
 pub mod emulate;
 pub mod campaign;

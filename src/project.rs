@@ -1,5 +1,7 @@
 //! Where things are: netlists, sweeps and technologies that are read, results and plots that are written.
 
+mod embedded;
+
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Problem, Result};
@@ -12,14 +14,15 @@ pub const MARKER: &str = "gaincell.toml";
 pub struct Project {
     root: PathBuf,
     out: PathBuf,
+    embedded: bool,
 }
 
 impl Project {
-    /// The project at `dir`, or else the nearest folder upward from the current one that holds `gaincell.toml`; output
-    /// goes to `out`, or else to the project itself.
+    /// The project at `dir`, or else the nearest folder upward from the current one that holds `gaincell.toml`, or else
+    /// what the program embeds; output goes to `out`, or else to the project itself, or else to the current folder.
     ///
     /// # Errors
-    /// No such folder.
+    /// `dir` is no project.
     pub fn find(dir: Option<&Path>, out: Option<&Path>) -> Result<Project> {
         let root = match dir {
             Some(dir) if dir.join(MARKER).is_file() => dir.to_path_buf(),
@@ -32,16 +35,34 @@ impl Project {
             None => {
                 let here =
                     std::env::current_dir().map_err(|source| Error::io(".", "find the current folder", source))?;
-                let found = here.ancestors().find(|dir| dir.join(MARKER).is_file()).map(Path::to_path_buf);
-                found.ok_or_else(|| {
-                    Problem::new(Kind::MissingNetlist, format!("no {MARKER} here or in any folder above"))
-                        .file(&here)
-                        .help("change into the project's folder, or say `--project DIR`")
-                })?
+                match here.ancestors().find(|dir| dir.join(MARKER).is_file()) {
+                    Some(found) => found.to_path_buf(),
+                    None => return Ok(Project::embedded(out.unwrap_or(&here))),
+                }
             }
         };
         let out = out.map_or_else(|| root.clone(), Path::to_path_buf);
-        Ok(Project { root, out })
+        Ok(Project { root, out, embedded: false })
+    }
+
+    /// The embedded netlists and sweeps, with output below `out`. Nothing is written yet.
+    fn embedded(out: &Path) -> Project {
+        let out = out.to_path_buf();
+        let root = out.join("results").join(".embedded").join(embedded::hash());
+        Project { root, out, embedded: true }
+    }
+
+    /// Makes sure that the inputs are there: unpacks what is embedded, if that is the project.
+    ///
+    /// # Errors
+    /// The output folder cannot be written.
+    pub fn prepare(&self) -> Result<()> {
+        if self.embedded { embedded::unpack(&self.root) } else { Ok(()) }
+    }
+
+    /// Is this no folder of the user's, but what the program brings?
+    pub fn is_embedded(&self) -> bool {
+        self.embedded
     }
 
     /// The project's root.

@@ -173,6 +173,15 @@ pub fn parse_quantity(text: &str, unit: Unit) -> Result<f64, String> {
     Ok(rounded.unwrap_or(value * scale))
 }
 
+/// A quantity in whatever unit it names, in that unit's base; a bare number is a pure number.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_any(text: &str) -> Result<(f64, Unit), String> {
+    let found = UNITS.iter().find_map(|(unit, ..)| parse_quantity(text, *unit).ok().map(|value| (value, *unit)));
+    found.ok_or_else(|| format!("\"{text}\" is not a quantity with a unit"))
+}
+
 fn describe(unit: Unit) -> String {
     if unit == Unit::One { "a pure number".into() } else { format!("[{}]", unit.symbol()) }
 }

@@ -152,7 +152,7 @@ fn stages_without_their_input_say_which_command_comes_first() {
 #[test]
 fn every_subcommand_has_help() {
     let project = Project::new();
-    for command in ["run", "sweep", "fit", "export", "emulate", "validate", "plot", "report"] {
+    for command in ["run", "sweep", "explain", "fit", "export", "emulate", "validate", "plot", "report"] {
         let output = project.run(&[command, "--help"]);
         assert!(output.status.success());
         assert!(String::from_utf8_lossy(&output.stdout).contains("Usage:"), "{command}");

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 /// Every module, each importing only modules above it.
 const ORDER: &[&str] = &[
     "error", "units", "expr", "keys", "rng", "spline", "waveform", "project", "tech", "netlist", "dataset", "measure",
-    "spec", "sweep", "simulate", "fit", "lut", "emulate", "campaign", "validate", "plot", "report", "cli",
+    "spec", "sweep", "simulate", "lint", "fit", "compare", "lut", "emulate", "campaign", "validate", "plot", "report",
+    "cli",
 ];
 
 /// Stages that re-run from files: they never import `simulate`, wherever it stands in the order.
-const FROM_FILES: &[&str] = &["fit", "lut", "emulate", "plot", "report"];
+const FROM_FILES: &[&str] = &["fit", "compare", "lut", "emulate", "plot", "report"];
 
 /// What only `cli` and `main.rs` may do, and the files that may do it nevertheless, with the reason.
 const TALKING: &[&str] = &["println!", "eprintln!", "print!", "eprint!", "process::exit"];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gaincell::dataset::{Outcome, Value};
 use gaincell::measure::{How, Measurement};
-use gaincell::simulate::{Answer, Circuit, Job, PoolOptions, Simulator, WorkerPool};
+use gaincell::simulate::{Answer, Circuit, Job, PoolOptions, Simulator, Work, WorkFault, WorkerPool};
 use gaincell::units::Unit;
 use gaincell::{Error, Kind};
 
@@ -429,6 +429,80 @@ fn startup_commands_belong_to_their_circuit() {
     hspice.startup = vec!["shell touch escaped".into()];
     hspice.key.push_str(" shell");
     assert_eq!(answers(&mut pool, &hspice, &[rc_job(0, 1e3)]).unwrap_err().kind(), Kind::RefusedDeck);
+}
+
+/// Discharges with different capacitors, which count as different circuits.
+fn capacitors(count: u64) -> Vec<Circuit> {
+    (0..count).map(|k| circuit(&RC.replace("1n ic", &format!("{}n ic", 1 + k)))).collect()
+}
+
+fn all_answers(
+    pool: &mut WorkerPool,
+    work: &[Work],
+) -> Result<BTreeMap<u64, Answer>, (BTreeMap<u64, Answer>, WorkFault)> {
+    let mut answers = BTreeMap::new();
+    let result = pool.run_all(work, &mut |answer| {
+        assert!(answers.insert(answer.ticket, answer).is_none(), "one answer per job");
+        true
+    });
+    match result {
+        Ok(()) => Ok(answers),
+        Err(fault) => Err((answers, fault)),
+    }
+}
+
+#[test]
+fn many_circuits_at_once_answer_as_one_by_one() {
+    let circuits = capacitors(6);
+    // None, one and several jobs.
+    let jobs: Vec<Vec<Job>> =
+        (0..6u64).map(|k| (0..(k * 3) % 7).map(|n| rc_job(100 * k + n, 1e3 + n as f64)).collect()).collect();
+    let work: Vec<Work> = circuits.iter().zip(&jobs).map(|(circuit, jobs)| Work { circuit, jobs }).collect();
+    let mut one_by_one = BTreeMap::new();
+    let mut single = pool(1);
+    for item in &work {
+        one_by_one.append(&mut answers(&mut single, item.circuit, item.jobs).unwrap());
+    }
+    let expected = reproducible(one_by_one);
+    assert_eq!(expected.len(), jobs.iter().map(Vec::len).sum::<usize>());
+    assert!(expected.iter().all(|answer| answer.outcome == Outcome::Ok));
+    for workers in [1, 2, 3] {
+        let mut pool = pool(workers);
+        assert_eq!(reproducible(all_answers(&mut pool, &work).unwrap()), expected, "{workers} workers");
+        let backwards: Vec<Work> = work.iter().rev().copied().collect();
+        assert_eq!(reproducible(all_answers(&mut pool, &backwards).unwrap()), expected, "{workers} workers, backwards");
+    }
+}
+
+#[test]
+fn a_worker_keeps_its_circuit() {
+    let circuits = capacitors(40);
+    let jobs: Vec<Vec<Job>> = (0..40).map(|k| (0..5).map(|n| rc_job(10 * k + n, 1e3)).collect()).collect();
+    let work: Vec<Work> = circuits.iter().zip(&jobs).map(|(circuit, jobs)| Work { circuit, jobs }).collect();
+    let found = all_answers(&mut pool(2), &work).unwrap();
+    assert_eq!(found.len(), 200);
+    let shared = (0..40).filter(|k| {
+        let mut workers: Vec<u32> = (0..5).map(|n| found[&(10 * k + n)].worker).collect();
+        workers.dedup();
+        workers.len() > 1
+    });
+    // Only when no circuit is left does the idle worker help with the other's; a restart of a worker may add one.
+    assert!(shared.count() <= 2);
+}
+
+#[test]
+fn a_fault_of_one_circuit_loses_nothing_of_the_others() {
+    let good = circuit(RC);
+    let bad = circuit("t\nv1 in 0 1\nr1 in 0 {foo}\n.end");
+    let long_jobs: Vec<Job> = (0..2).map(long).collect();
+    let bad_jobs = [job(10, &[], "op")];
+    let work = [Work { circuit: &good, jobs: &long_jobs }, Work { circuit: &bad, jobs: &bad_jobs }];
+    let mut pool = pool(2);
+    let (found, fault) = all_answers(&mut pool, &work).unwrap_err();
+    assert_eq!((fault.work, fault.error.kind()), (Some(1), Kind::UndefinedParameter));
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [0], "what ran is drained, what waited is not begun");
+    assert_eq!(found[&0].outcome, Outcome::Ok);
+    assert_eq!(all_answers(&mut pool, &work[..1]).unwrap().len(), 2, "and the pool is as good as new");
 }
 
 #[test]

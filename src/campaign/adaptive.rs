@@ -5,18 +5,20 @@
 //! estimates are below the stated error: the leave-one-out error of the points, and the error on a few points that no fit
 //! ever sees.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::fit::surrogate::{Axis, Options, Sample, Shape, Surrogate, spread};
+use crate::fit::surrogate::{Axis, Options, Sample, Shape, Surrogate};
+use crate::rng;
 use crate::spec::{AdaptiveSpec, ParameterSpec};
+use crate::sweep::sobol;
 
 /// Candidates that a batch is chosen from.
 const CANDIDATES: u64 = 3000;
 /// Kernel, scales and degree are chosen anew after so many batches; between, only lengths and nugget follow.
 const CHOOSE_EVERY: usize = 4;
-/// Where in the spread sequence the candidates of each batch begin; the first batch and validation lie below.
-const CANDIDATES_FROM: u64 = 1 << 20;
 
 /// Why a sweep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub enum Stopped {
     ErrorReached,
     /// The most points that the file allows were simulated before that.
     MaxPoints,
+    /// There is no other point in the ranges: every parameter has one value.
+    NothingLeft,
 }
 
 /// One batch and what was known after it.
@@ -113,8 +117,12 @@ pub fn refine(
         Ok::<_, crate::Error>(points.into_iter().zip(answers).filter_map(sample).collect::<Vec<Sample>>())
     };
     let d = axes.len();
-    let check = (0..spec.validation).map(|k| place(spread(spec.seed, spec.initial + k, d))).collect();
-    let first = (0..spec.initial).map(|k| place(towards_ends(spread(spec.seed, k, d)))).collect();
+    // The points that check come first: they are no others if the file asks for more points to begin with.
+    let mut check = sobol(d, spec.validation + spec.initial, spec.seed);
+    let first = check.split_off(spec.validation as usize);
+    let check: Vec<Vec<f64>> = check.into_iter().map(place).collect();
+    let first: Vec<Vec<f64>> = first.into_iter().map(|unit| place(towards_ends(unit))).collect();
+    let mut known: BTreeSet<Vec<u64>> = check.iter().chain(&first).map(|at| bits(at)).collect();
     let mut samples = measure(first, false, &mut simulated_s, &mut failed)?;
     let check = measure(check, true, &mut simulated_s, &mut failed)?;
     let options = Options { clip: spec.clip, seed: spec.seed };
@@ -137,18 +145,31 @@ pub fn refine(
         // A failed point counts as tried, so that a bench that always fails ends.
         let tried = samples.len() as u64 + failed;
         rounds.push(round);
-        if reached || tried >= spec.max_points {
-            let stopped = if reached { Stopped::ErrorReached } else { Stopped::MaxPoints };
+        let seed = rng::bits(spec.seed, rounds.len() as u64, "adaptive", "candidates");
+        let mut candidates: Vec<Vec<f64>> =
+            sobol(d, CANDIDATES, seed).into_iter().map(|unit| place(towards_ends(unit))).collect();
+        // A simulation says nothing new when it is repeated, and many candidates are folded onto the same corner.
+        let mut seen = known.clone();
+        candidates.retain(|at| seen.insert(bits(at)));
+        if reached || tried >= spec.max_points || candidates.is_empty() {
+            let stopped = match (reached, candidates.is_empty()) {
+                (true, _) => Stopped::ErrorReached,
+                (false, true) => Stopped::NothingLeft,
+                (false, false) => Stopped::MaxPoints,
+            };
             let (target, error) = (spec.target.clone(), spec.error);
             let trace = Trace { target, error, full_scale, stopped, low_simulated_s: 0.0, rounds };
             return Ok(Refined { samples, surrogate, trace });
         }
-        let from = CANDIDATES_FROM * rounds.len() as u64;
-        let candidates: Vec<Vec<f64>> =
-            (0..CANDIDATES).map(|k| place(towards_ends(spread(spec.seed, from + k, d)))).collect();
         let batch = choose(&surrogate, candidates, low, spec.batch.min(spec.max_points - tried));
+        known.extend(batch.iter().map(|at| bits(at)));
         samples.extend(measure(batch, false, &mut simulated_s, &mut failed)?);
     }
+}
+
+/// A point as a key.
+fn bits(at: &[f64]) -> Vec<u64> {
+    at.iter().map(|x| x.to_bits()).collect()
 }
 
 /// Stretches the unit cube by a twentieth to each side and folds what is outside onto its faces: a surrogate is least

@@ -1,19 +1,24 @@
-//! One sweep from its plan to its rows: what is stored is served, the rest is simulated, everything is journalled.
+//! A sweep from its plan to its rows: what is stored is served, the rest is simulated, everything is journalled.
 
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::dataset::{Column, Dataset, Manifest, MeasuredColumn, Outcome, PointId, Run, Runtime, Status, Store};
+use super::estimate::Estimate;
+use super::guard::{FLOOR_LABEL, UNCHECKED, judge};
+use super::provenance::manifest;
+use super::spec_verdict::{SpecVerdict, spec_verdicts};
+use crate::dataset::{Dataset, Outcome, PointId, Row, Run, Runtime, Status, Store};
 use crate::error::{Error, Kind, Problem, Result};
-use crate::measure::How;
-use crate::netlist::locate;
+use crate::netlist::{LoadedCircuit, locate};
 use crate::project::Project;
-use crate::simulate::{Answer, Circuit, Job, Simulator};
+use crate::rng;
+use crate::simulate::{Answer, Circuit, Job, Simulator, Work};
 use crate::spec::SweepSpec;
-use crate::sweep::{Group, Plan, SET_LABEL};
+use crate::sweep::{GUARD_INDEX, Group, Plan, PlannedPoint, Planner};
 use crate::tech::Technology;
 
-/// What a sweep run came to.
+/// What a sweep run came to. A guard's points are not counted.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SweepSummary {
     /// Name of the sweep.
@@ -24,20 +29,29 @@ pub struct SweepSummary {
     pub cell: String,
     /// Points of the design.
     pub points: u64,
-    /// Rows that ended `ok`.
+    /// Rows that ended `ok`, at whatever tier.
     pub ok: u64,
     /// Rows that ended otherwise.
     pub failed: u64,
+    /// Rows that ended `ok` above tier 0; fits leave them out.
+    pub relaxed: u64,
     /// Rows that came from earlier runs.
     pub cached: u64,
+    /// Points that ran again at a lower simulator floor.
+    pub guarded: u64,
+    /// Those of them that moved.
+    pub floor_dominated: u64,
     /// Wall time of this run [s].
     pub wall_s: f64,
+    /// The measurements that have limits, per corner.
+    #[serde(default)]
+    pub spec: Vec<SpecVerdict>,
 }
 
 /// How far a sweep has come; told after every row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// Points of the design.
+    /// Points planned so far, a guard's included.
     pub planned: u64,
     /// Rows so far, stored ones included.
     pub done: u64,
@@ -45,6 +59,362 @@ pub struct Progress {
     pub cached: u64,
     /// Rows that did not end `ok`.
     pub failed: u64,
+    /// Wall time until the points planned so far are done [s], once there is something to tell it from.
+    pub remaining_s: Option<f64>,
+}
+
+/// A sweep that is being run: plans go in, rows are kept.
+pub struct SweepRun<'a> {
+    project: &'a Project,
+    planner: &'a Planner<'a>,
+    tech: &'a Technology,
+    identity: String,
+    name: String,
+    run: Run,
+    stores: BTreeMap<String, Store>,
+    progress: Progress,
+    started: Instant,
+}
+
+/// Where an answer belongs.
+struct Ticket<'a> {
+    group: usize,
+    point: &'a PlannedPoint,
+    id: PointId,
+}
+
+impl<'a> SweepRun<'a> {
+    /// Opens the run of `planner`'s sweep below `project`'s results. `first` is a plan of some of its points, from which the
+    /// columns and circuits in the manifest are taken.
+    ///
+    /// # Errors
+    /// [`Kind::RunLocked`] if another process works on it; whatever the simulator says when asked for its name.
+    pub fn open(
+        project: &'a Project,
+        planner: &'a Planner<'a>,
+        tech: &'a Technology,
+        profile: &str,
+        first: &Plan,
+        simulator: &mut dyn Simulator,
+    ) -> Result<SweepRun<'a>> {
+        let identity = simulator.identity()?;
+        let manifest = manifest(planner.spec(), tech, profile, first, &identity);
+        let name = format!("{}-{}", tech.name, &manifest.identity()[..8]);
+        let run = Run::open_or_replace(&project.results().join(&planner.spec().name).join(&name), manifest)?;
+        Ok(SweepRun {
+            project,
+            planner,
+            tech,
+            identity,
+            name,
+            run,
+            stores: BTreeMap::new(),
+            progress: Progress { planned: 0, done: 0, cached: 0, failed: 0, remaining_s: None },
+            started: Instant::now(),
+        })
+    }
+
+    /// The rows so far, by index.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.run.rows()
+    }
+
+    /// The time that a worker spent on each point of `plan` that has a row [s], by index. For a row that an earlier run
+    /// left it is what was spent then, so that it does not depend on what was stored before.
+    ///
+    /// # Errors
+    /// [`Kind::Io`].
+    pub fn simulated_s(&mut self, plan: &Plan) -> Result<BTreeMap<u64, f64>> {
+        let mut times = BTreeMap::new();
+        for group in &plan.groups {
+            for point in &group.points {
+                let index = point.row.index;
+                let Some(runtime) = self.run.runtime(index).cloned() else { continue };
+                let mut wall_s = runtime.wall_s;
+                if runtime.cached {
+                    // Rows of a relaxed tier belong to another circuit, whose store is open since it served them.
+                    self.store(&group.circuit)?;
+                    let stored = self.stores.values().find_map(|store| store.runtime(&runtime.id));
+                    wall_s = stored.map_or(wall_s, |stored| stored.wall_s);
+                }
+                times.insert(index, wall_s);
+            }
+        }
+        Ok(times)
+    }
+
+    /// The row of that index.
+    pub fn row(&self, index: u64) -> Option<&Row> {
+        self.run.row(index)
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &std::path::Path {
+        self.run.dir()
+    }
+
+    /// Serves or simulates every point of `plan`. Points that do not converge climb the ladder of tiers.
+    ///
+    /// # Errors
+    /// What is wrong with a circuit; [`Kind::Interrupted`] if `tell` said no. What was finished is journalled all the same.
+    pub fn simulate(
+        &mut self,
+        plan: &Plan,
+        simulator: &mut dyn Simulator,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<()> {
+        let mut waiting = self.take_stored(plan)?;
+        if !tell(self.progress) {
+            return Err(interrupted());
+        }
+        for tier in 0..=self.planner.spec().ladder_tiers {
+            if waiting.is_empty() {
+                break;
+            }
+            waiting = self.run_tier(plan, tier, &waiting, simulator, tell)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the run or the store has of a plan; answers the indices of the points that are left to simulate.
+    ///
+    /// # Errors
+    /// [`Kind::Io`]; what planning a tier's circuit says.
+    pub fn take_stored(&mut self, plan: &Plan) -> Result<BTreeSet<u64>> {
+        self.progress.planned += plan.len() as u64;
+        let mut waiting = BTreeSet::new();
+        for group in &plan.groups {
+            self.serve(group, &plan.startup, &mut waiting)?;
+        }
+        Ok(waiting)
+    }
+
+    /// Takes what the run or the store has of a group; the indices of the others go into `waiting`.
+    fn serve(&mut self, group: &Group, startup: &[String], waiting: &mut BTreeSet<u64>) -> Result<()> {
+        let tiers = self.planner.spec().ladder_tiers;
+        let mut variants: Vec<Group> = vec![group.clone()];
+        for point in &group.points {
+            let index = point.row.index;
+            let mut served = None;
+            for tier in 0..=tiers {
+                // Tiers are looked at only for points that are not stored at the one before.
+                if variants.len() <= usize::from(tier) {
+                    variants.push(Group { circuit: self.planner.at_tier(group, tier)?, ..group.clone() });
+                }
+                let variant = &variants[usize::from(tier)];
+                let id = point.id(variant, startup, &self.identity);
+                let have = self.run.row(index).is_some_and(|row| row.id == id && row.outcome == Outcome::Ok);
+                if have {
+                    served = Some(None);
+                    break;
+                }
+                let labels = self.labels(point);
+                if let Some(record) = self.store(&variant.circuit)?.serve(&id, index, &point.row.values, &labels) {
+                    served = Some(Some(record));
+                    break;
+                }
+            }
+            match served {
+                None => {
+                    waiting.insert(index);
+                    continue;
+                }
+                Some(Some((row, runtime))) => self.run.append(row, runtime)?,
+                Some(None) => {}
+            }
+            self.progress.done += 1;
+            self.progress.cached += 1;
+        }
+        Ok(())
+    }
+
+    /// Simulates the waiting points at one tier; answers those that are to climb.
+    fn run_tier(
+        &mut self,
+        plan: &Plan,
+        tier: u8,
+        waiting: &BTreeSet<u64>,
+        simulator: &mut dyn Simulator,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<BTreeSet<u64>> {
+        let limits = self.planner.spec().limits;
+        let (mut circuits, mut origins, mut jobs, mut tickets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for group in &plan.groups {
+            let mut points: Vec<&PlannedPoint> =
+                group.points.iter().filter(|point| waiting.contains(&point.row.index)).collect();
+            if points.is_empty() {
+                continue;
+            }
+            // Scattered over the design, so that the first tenth costs what the others cost, and the ETA is right.
+            points.sort_by_key(|point| (rng::bits(0, point.row.index, "order", "points"), point.row.index));
+            let variant = if tier == 0 {
+                group.clone()
+            } else {
+                Group { circuit: self.planner.at_tier(group, tier)?, ..group.clone() }
+            };
+            self.store(&variant.circuit)?.keep_deck(&variant.circuit.lines)?;
+            let position = circuits.len();
+            let mut of_group = Vec::new();
+            for point in points {
+                of_group.push(Job {
+                    ticket: tickets.len() as u64,
+                    alters: point.alters.clone(),
+                    analysis: point.analysis.clone(),
+                    t_stop_s: point.t_stop_s,
+                    signals: group.signals.clone(),
+                    measurements: point.measurements.clone(),
+                    values: point.row.values.clone(),
+                    keep_waveform: false,
+                    max_time_points: limits.time_points,
+                    wall_limit_s: limits.wall_s,
+                });
+                let id = point.id(&variant, &plan.startup, &self.identity);
+                tickets.push(Ticket { group: position, point, id });
+            }
+            jobs.push(of_group);
+            let LoadedCircuit { key, lines, origins: from } = variant.circuit;
+            circuits.push(Circuit { key, lines, startup: plan.startup.clone() });
+            origins.push(from);
+        }
+        let work: Vec<Work<'_>> =
+            circuits.iter().zip(&jobs).map(|(circuit, jobs)| Work { circuit, jobs: jobs.as_slice() }).collect();
+        let mut estimate = Estimate::new(jobs.iter().map(|jobs| jobs.len() as u64));
+        let began = Instant::now();
+        let highest = self.planner.spec().ladder_tiers;
+        let (mut climbing, mut failure, mut go_on) = (BTreeSet::new(), None, true);
+        let result = simulator.run_all(&work, &mut |answer: Answer| {
+            let Some(ticket) = tickets.get(answer.ticket as usize) else { return true };
+            estimate.add(ticket.group, answer.wall_s);
+            let climbs = answer.outcome == Outcome::Nonconvergence && tier < highest;
+            if let Err(error) = self.keep(&circuits[ticket.group].key, ticket, tier, answer) {
+                failure = Some(error);
+                return false;
+            }
+            if climbs {
+                climbing.insert(ticket.point.row.index);
+            }
+            self.progress.remaining_s = estimate.remaining_s(began.elapsed().as_secs_f64());
+            go_on = tell(self.progress);
+            go_on
+        });
+        self.flush()?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        result.map_err(|fault| match fault.work.and_then(|work| origins.get(work)) {
+            Some(origins) => locate(fault.error, origins),
+            None => fault.error,
+        })?;
+        if go_on { Ok(climbing) } else { Err(interrupted()) }
+    }
+
+    /// One answer becomes a row, in the store if it is good and in the journal anyway.
+    fn keep(&mut self, key: &str, ticket: &Ticket<'_>, tier: u8, answer: Answer) -> Result<()> {
+        let mut row = ticket.point.row(ticket.id.clone(), tier, answer.outcome, answer.measured, answer.message);
+        row.labels = self.labels(ticket.point);
+        let runtime = Runtime {
+            id: ticket.id.clone(),
+            worker: answer.worker,
+            wall_s: answer.wall_s,
+            time_points: answer.time_points,
+            cached: false,
+            finished_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()),
+        };
+        let (ok, first) = (row.outcome == Outcome::Ok, tier == 0);
+        if let Some(store) = self.stores.get_mut(key) {
+            store.insert(&row, &runtime)?;
+        }
+        self.run.append(row, runtime)?;
+        self.progress.done += u64::from(first);
+        self.progress.failed = match (first, ok) {
+            (true, false) => self.progress.failed + 1,
+            (false, true) => self.progress.failed - 1,
+            _ => self.progress.failed,
+        };
+        Ok(())
+    }
+
+    fn labels(&self, point: &PlannedPoint) -> BTreeMap<String, String> {
+        let mut labels = point.row.labels.clone();
+        if self.planner.spec().guard.points > 0 {
+            labels.insert(FLOOR_LABEL.to_string(), UNCHECKED.to_string());
+        }
+        labels
+    }
+
+    fn store(&mut self, circuit: &LoadedCircuit) -> Result<&mut Store> {
+        if !self.stores.contains_key(&circuit.key) {
+            let store = Store::open(&self.project.results().join(".store"), &circuit.key)?;
+            self.stores.insert(circuit.key.clone(), store);
+        }
+        self.stores.get_mut(&circuit.key).ok_or_else(|| Error::new(Kind::Internal, "a store was opened and lost"))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.run.flush()?;
+        self.stores.values_mut().try_for_each(Store::flush)
+    }
+
+    /// Repeats a few points of `plan` at a lower simulator floor, and says in their rows whether they moved.
+    ///
+    /// # Errors
+    /// As [`SweepRun::simulate`].
+    pub fn guard(
+        &mut self,
+        plan: &Plan,
+        simulator: &mut dyn Simulator,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<()> {
+        let guarded = self.planner.guard(plan)?;
+        self.simulate(&guarded, simulator, tell)?;
+        let rows: Vec<Row> = self.run.rows().cloned().collect();
+        for changed in judge(&rows, self.planner.spec().guard.tolerance) {
+            self.run.relabel(changed.index, changed.labels)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the tables and lets go of the run. `outcome` is what the simulation came to: after an error what was finished
+    /// is saved, and the error is given back.
+    ///
+    /// # Errors
+    /// That of `outcome`; [`Kind::Io`].
+    pub fn finish(mut self, outcome: Result<()>) -> Result<(SweepSummary, Dataset)> {
+        let spec = self.planner.spec();
+        let points = self.progress.planned - self.guards();
+        self.run.set_planned(points);
+        let dir = self.run.dir().to_path_buf();
+        let status = if outcome.is_ok() { Status::Complete } else { Status::Interrupted };
+        let saved = self.run.finish(status);
+        outcome?;
+        saved?;
+        let pointer = self.project.results().join(&spec.name).join(format!("{}.latest", self.tech.name));
+        std::fs::write(&pointer, format!("{}\n", self.name)).map_err(|source| Error::io(&pointer, "write", source))?;
+        let dataset = Dataset::read(&dir)?;
+        let is_guard = |row: &&Row| row.index >= GUARD_INDEX;
+        let count =
+            |keep: &dyn Fn(&Row) -> bool| dataset.rows.iter().filter(|r| !is_guard(r) && keep(r)).count() as u64;
+        let floor = |what: &'static str| move |row: &Row| row.labels.get(FLOOR_LABEL).is_some_and(|l| l == what);
+        let summary = SweepSummary {
+            name: spec.name.clone(),
+            tech: self.tech.name.clone(),
+            cell: spec.cell.clone(),
+            points: count(&|_| true),
+            ok: count(&|row| row.outcome == Outcome::Ok),
+            failed: count(&|row| row.outcome != Outcome::Ok),
+            relaxed: count(&|row| row.outcome == Outcome::Ok && row.tier > 0),
+            cached: self.progress.cached.min(points),
+            guarded: count(&|row| row.labels.get(FLOOR_LABEL).is_some_and(|l| l != UNCHECKED)),
+            floor_dominated: count(&floor(super::guard::DOMINATED)),
+            wall_s: self.started.elapsed().as_secs_f64(),
+            spec: spec_verdicts(spec, &dataset),
+        };
+        Ok((summary, dataset))
+    }
+
+    fn guards(&self) -> u64 {
+        self.run.rows().filter(|row| row.index >= GUARD_INDEX).count() as u64
+    }
 }
 
 /// Runs `spec` on `tech` below `project`'s results; `tell` hears of every row and says whether to go on.
@@ -60,41 +430,11 @@ pub fn run_sweep(
     simulator: &mut dyn Simulator,
     tell: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<(SweepSummary, Dataset)> {
-    let started = std::time::Instant::now();
-    let plan = Plan::new(spec, tech)?;
-    let identity = simulator.identity()?;
-    let manifest = manifest(spec, tech, profile, &plan, &identity);
-    let folder = project.results().join(&spec.name);
-    let run_name = format!("{}-{}", tech.name, &manifest.identity()[..8]);
-    let dir = folder.join(&run_name);
-    let mut run = Run::open_or_replace(&dir, manifest)?;
-    let mut progress = Progress { planned: plan.len() as u64, done: 0, cached: 0, failed: 0 };
-    let mut outcome = Ok(());
-    for group in &plan.groups {
-        let mut store = Store::open(&project.results().join(".store"), &group.circuit.key)?;
-        outcome = run_group(&plan, group, spec, &identity, simulator, &mut run, &mut store, &mut progress, tell);
-        store.flush()?;
-        if outcome.is_err() {
-            break;
-        }
-    }
-    let status = if outcome.is_ok() { Status::Complete } else { Status::Interrupted };
-    run.finish(status)?;
-    outcome?;
-    let pointer = folder.join(format!("{}.latest", tech.name));
-    std::fs::write(&pointer, format!("{run_name}\n")).map_err(|source| Error::io(&pointer, "write", source))?;
-    let dataset = Dataset::read(&dir)?;
-    let summary = SweepSummary {
-        name: spec.name.clone(),
-        tech: tech.name.clone(),
-        cell: spec.cell.clone(),
-        points: progress.planned,
-        ok: progress.done - progress.failed,
-        failed: progress.failed,
-        cached: progress.cached,
-        wall_s: started.elapsed().as_secs_f64(),
-    };
-    Ok((summary, dataset))
+    let planner = Planner::new(spec, tech)?;
+    let plan = planner.plan(&planner.design(), 0)?;
+    let mut run = SweepRun::open(project, &planner, tech, profile, &plan, simulator)?;
+    let outcome = run.simulate(&plan, simulator, tell).and_then(|()| run.guard(&plan, simulator, tell));
+    run.finish(outcome)
 }
 
 /// The latest finished run of a sweep on a technology.
@@ -112,131 +452,8 @@ pub fn latest_run(project: &Project, sweep: &str, tech: &str) -> Result<PathBuf>
     Ok(folder.join(name.trim()))
 }
 
-#[allow(clippy::too_many_arguments)]
-pub(super) fn run_group(
-    plan: &Plan,
-    group: &Group,
-    spec: &SweepSpec,
-    identity: &str,
-    simulator: &mut dyn Simulator,
-    run: &mut Run,
-    store: &mut Store,
-    progress: &mut Progress,
-    tell: &mut dyn FnMut(Progress) -> bool,
-) -> Result<()> {
-    let ids: Vec<PointId> = group.points.iter().map(|point| point.id(group, &plan.startup, identity)).collect();
-    let mut jobs = Vec::new();
-    for (ticket, (point, id)) in group.points.iter().zip(&ids).enumerate() {
-        let have = run.row(point.row.index).is_some_and(|row| row.id == *id && row.outcome == Outcome::Ok);
-        let served = store.serve(id, point.row.index, &point.row.values, &point.row.labels);
-        if have {
-            progress.done += 1;
-            progress.cached += 1;
-        } else if let Some((row, runtime)) = served {
-            run.append(row, runtime)?;
-            progress.done += 1;
-            progress.cached += 1;
-        } else {
-            jobs.push(Job {
-                ticket: ticket as u64,
-                alters: point.alters.clone(),
-                analysis: point.analysis.clone(),
-                t_stop_s: point.t_stop_s,
-                signals: group.signals.clone(),
-                measurements: point.measurements.clone(),
-                values: point.row.values.clone(),
-                keep_waveform: false,
-                max_time_points: spec.limits.time_points,
-                wall_limit_s: spec.limits.wall_s,
-            });
-        }
-    }
-    let mut go_on = tell(*progress);
-    if jobs.is_empty() || !go_on {
-        return if go_on { Ok(()) } else { Err(interrupted()) };
-    }
-    let circuit =
-        Circuit { key: group.circuit.key.clone(), lines: group.circuit.lines.clone(), startup: plan.startup.clone() };
-    let mut failure = None;
-    let result = simulator.run(&circuit, &jobs, &mut |answer: Answer| {
-        let index = answer.ticket as usize;
-        let row = group.points[index].row(ids[index].clone(), answer.outcome, answer.measured, answer.message);
-        let runtime = Runtime {
-            id: ids[index].clone(),
-            worker: answer.worker,
-            wall_s: answer.wall_s,
-            time_points: answer.time_points,
-            cached: false,
-            finished_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()),
-        };
-        progress.done += 1;
-        progress.failed += u64::from(answer.outcome != Outcome::Ok);
-        if let Err(error) = store.insert(&row, &runtime).and_then(|()| run.append(row, runtime)) {
-            failure = Some(error);
-            return false;
-        }
-        go_on = tell(*progress);
-        go_on
-    });
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    result.map_err(|error| locate(error, &group.circuit.origins))?;
-    if go_on { Ok(()) } else { Err(interrupted()) }
-}
-
 fn interrupted() -> Error {
     Problem::new(Kind::Interrupted, "interrupted; every finished point is saved")
         .help("start the same command again: it goes on where it was")
         .into()
-}
-
-pub(super) fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan: &Plan, identity: &str) -> Manifest {
-    let first = plan.groups.iter().flat_map(|group| &group.points).next();
-    let mut manifest = Manifest::new(spec.name.clone(), profile);
-    manifest.sweep_hash = spec.hash.clone();
-    manifest.decks = plan.groups.iter().enumerate().map(|(k, g)| (format!("{k:04}"), g.circuit.key.clone())).collect();
-    manifest.tech = tech.name.clone();
-    manifest.cell = spec.cell.clone();
-    manifest.simulator = identity.to_string();
-    manifest.seed = spec.mismatch.as_ref().map_or(0, |mismatch| mismatch.seed);
-    manifest.commit = commit(&spec.file);
-    manifest.values = first.map_or_else(Vec::new, |point| {
-        point.row.values.keys().map(|name| Column::new(name.clone(), unit_of(spec, name))).collect()
-    });
-    manifest.labels = vec![SET_LABEL.to_string()];
-    manifest.measurements = first.map_or_else(Vec::new, |point| {
-        let column = |m: &crate::measure::Measurement| MeasuredColumn {
-            name: m.column.clone(),
-            unit: m.unit.symbol().to_string(),
-            curve_at: if let How::Sample { at, .. } = &m.how { Some(at.clone()) } else { None },
-            definition: serde_json::to_value(&m.how).unwrap_or_default(),
-        };
-        point.measurements.iter().map(column).collect()
-    });
-    manifest.planned = plan.len() as u64;
-    manifest
-}
-
-fn unit_of(spec: &SweepSpec, column: &str) -> &'static str {
-    let swept = spec.parameters.iter().find(|p| p.column() == column).map(|p| p.unit.symbol());
-    swept.unwrap_or(if column.ends_with("_v") { "V" } else { "1" })
-}
-
-/// The commit of the repository around `file`, read from its files; no program is run.
-pub fn commit(file: &Path) -> Option<String> {
-    let file = std::fs::canonicalize(file).ok()?;
-    let git = file.ancestors().map(|dir| dir.join(".git")).find(|git| git.join("HEAD").is_file())?;
-    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
-    match head.trim().strip_prefix("ref: ") {
-        None => Some(head.trim().to_string()),
-        Some(reference) => {
-            let loose = std::fs::read_to_string(git.join(reference)).ok().map(|hash| hash.trim().to_string());
-            loose.or_else(|| {
-                let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
-                let line = packed.lines().find(|line| line.ends_with(reference))?;
-                line.split_whitespace().next().map(str::to_string)
-            })
-        }
-    }
 }

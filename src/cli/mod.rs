@@ -1,7 +1,10 @@
 //! The command line: the only place that prints.
 
+mod diff;
 mod emulate;
+mod explain;
 mod figures;
+mod lint;
 mod models;
 mod output;
 mod run;
@@ -24,10 +27,11 @@ const EXIT_CODES: &str = "Exit codes:
   1 fault of gaincell 4 points of a sweep failed 13 technology not known        21 another process has the run
   2 command line      5 a validation missed      14 file or netlist missing     22 stored results are damaged
                       6 a fit cannot be made     15 netlist syntax              30 lookup table is invalid
-                     10 TOML syntax              16 parameter not defined       31 outside the validity box
-                     11 key wrong or missing     17 matrix is singular          32 arrays do not fit
-                                                 18 deck refused                40 built without the feature
-                                                                               130 interrupted, finished work saved";
+                      7 a spec limit is missed   16 parameter not defined       31 outside the validity box
+                      8 lint found errors        17 matrix is singular          32 arrays do not fit
+                      9 compared runs differ     18 deck refused                40 built without the feature
+                     10 TOML syntax
+                     11 key wrong or missing                                   130 interrupted, finished work saved";
 
 /// Characterize gain cells in ngspice, fit compact models, export lookup tables, and run in-memory attention on them.
 #[derive(Debug, Parser)]
@@ -42,10 +46,12 @@ struct Cli {
 /// Options of every subcommand.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// The project's folder [default: the nearest one upward that holds gaincell.toml]
+    /// The project's folder [default: the nearest one upward that holds gaincell.toml, else what the program
+    /// embeds]
     #[arg(long, global = true, value_name = "DIR")]
     project: Option<PathBuf>,
-    /// Where results/ and plots/ are written [default: the project's folder]; with `emulate`, the .npz file to write
+    /// Where results/ and plots/ are written [default: the project's folder, else the current
+    /// one]; with `emulate`, the .npz file to write
     #[arg(long, global = true, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Technology: a name below netlists/tech/, or the path of a tech.toml [default: the sweep file's, else generic28]
@@ -71,9 +77,13 @@ enum Command {
     Run(run::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again
     #[command(
-        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
+        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep --all --plan\n  gaincell sweep corners --corner slow_hot\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
     )]
     Sweep(sweep::SweepArgs),
+    /// Read a deck or a sweep with its models, and report what is wrong or likely to be, without running anything
+    Lint(lint::LintArgs),
+    /// Write one point as a stand-alone deck that plain `ngspice -b` measures the same on, and say what differs
+    Explain(explain::ExplainArgs),
     /// Fit the compact models to the rows of the sweeps
     #[command(
         after_help = "Examples:\n  gaincell fit\n  gaincell fit --json | jq '.[] | {name, held_out_error, limit, pass}'"
@@ -93,6 +103,9 @@ enum Command {
     /// Write results/report.html from what is in results/
     #[command(after_help = "Examples:\n  gaincell report\n  gaincell report --json")]
     Report,
+    /// What changed between two runs: by more than numerical noise, and for Monte Carlo by more than chance
+    #[command(after_help = diff::HELP, after_long_help = diff::HELP)]
+    Diff(diff::DiffArgs),
     /// A simulator process of a sweep
     #[command(hide = true)]
     Worker {
@@ -138,15 +151,29 @@ fn dispatch(cli: Cli) -> Result<()> {
     let out = if matches!(cli.command, Command::Emulate(_)) { None } else { cli.common.out.as_deref() };
     let project = Project::find(cli.common.project.as_deref(), out)?;
     let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
+    // The emulator reads a table and nothing else, and the linter asks for itself.
+    if !matches!(cli.command, Command::Emulate(_) | Command::Lint(_)) {
+        context.project.prepare()?;
+        if context.project.is_embedded() {
+            let results = context.project.results();
+            output::note(
+                &context,
+                &format!("no project here: own netlists and sweeps, results in {}", results.display()),
+            );
+        }
+    }
     match cli.command {
         Command::Run(args) => run::run(&context, &args),
         Command::Sweep(args) => sweep::sweep(&context, &args),
+        Command::Lint(args) => lint::lint(&context, &args),
+        Command::Explain(args) => explain::explain(&context, &args),
         Command::Fit => models::fit(&context),
         Command::Export => models::export(&context),
         Command::Emulate(args) => emulate::emulate(&context, &args),
         Command::Validate(args) => validate::validate(&context, &args),
         Command::Plot => figures::plot(&context),
         Command::Report => figures::report(&context),
+        Command::Diff(args) => diff::diff(&context, &args),
         Command::Worker { .. } => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::Context;
@@ -21,7 +21,7 @@ impl Bar {
         let visible = !context.common.quiet && std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let template = "{prefix:22} [{bar:30}] {pos}/{len} {per_sec} ETA {eta} {msg}";
+        let template = "{prefix:22} [{bar:30}] {pos}/{len} {per_sec} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -32,16 +32,17 @@ impl Bar {
     pub(super) fn tell(&mut self, progress: Progress) {
         if !self.started {
             self.started = true;
-            self.bar.set_length(progress.planned);
             self.bar.enable_steady_tick(Duration::from_millis(200));
             // What is stored already takes no time and must not enter the ETA.
             self.bar.set_position(progress.done);
             self.bar.reset_eta();
         }
+        // A guard or a batch of an adaptive sweep adds points on the way.
+        self.bar.set_length(progress.planned);
         self.bar.set_position(progress.done);
-        if progress.failed > 0 {
-            self.bar.set_message(format!("{} failed", progress.failed));
-        }
+        let eta = progress.remaining_s.map(|s| format!("ETA {}", HumanDuration(Duration::from_secs_f64(s))));
+        let failed = (progress.failed > 0).then(|| format!("{} failed", progress.failed));
+        self.bar.set_message(eta.into_iter().chain(failed).collect::<Vec<_>>().join(", "));
     }
 
     pub(super) fn finish(&self) {

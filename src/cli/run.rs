@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let tech = context.tech()?;
     let names: Vec<String> = SWEEPS.iter().map(|name| (*name).to_string()).collect();
     note(context, &format!("technology {}: {}", tech.name, tech.description));
-    let sweeps = run_named(context, &names, args.profile.name(), true)?;
+    let sweeps = run_named(context, &names, &[], args.profile.name())?;
     let entries = sweeps
         .iter()
         .map(serde_json::to_value)

@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{Stopped, SweepSummary, Trace, run_adaptive, run_sweep};
+use crate::campaign::{Forecast, Stopped, SweepSummary, Trace, forecast, run_adaptive, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
+use crate::lint::lint_sweep;
 use crate::simulate::Simulator;
 use crate::spec::SweepSpec;
-use crate::tech::Technology;
+use crate::tech::{Technology, named_in};
 
 /// Which sweeps to run.
 #[derive(Debug, Args)]
@@ -25,15 +26,38 @@ pub(super) struct SweepArgs {
     /// Simulate the full grid of a sweep that has a table [adaptive]
     #[arg(long)]
     full_grid: bool,
+    /// Only this corner of the sweep file; may be repeated
+    #[arg(long, value_name = "NAME")]
+    corner: Vec<String>,
+    /// Say how many points there are, how many are stored and how long the rest will take; simulates a few of them, which
+    /// are kept
+    #[arg(long)]
+    plan: bool,
+    /// Run even where `gaincell lint` finds errors that ngspice would run through: floating nodes, a PDK's own mismatch
+    #[arg(long)]
+    no_lint: bool,
 }
 
 pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     let names = if args.all { crate::project::stems(&context.project.sweeps(), "toml") } else { args.names.clone() };
-    let summaries = run_named(context, &names, "quick", args.full_grid)?;
+    let mut sweeps = read_named(context, &names, &args.corner)?;
+    if args.full_grid {
+        sweeps = sweeps.into_iter().map(|(spec, tech)| (spec.on_grid(), tech)).collect();
+    }
+    if !args.no_lint {
+        check(context, &sweeps)?;
+    }
+    if args.plan {
+        return plan(context, sweeps);
+    }
+    let summaries = run_each(context, &sweeps, "quick")?;
     if context.common.json {
         print_json(&summaries)?;
     } else {
         print(&sweep_table(&summaries))?;
+        if summaries.iter().any(|summary| !summary.spec.is_empty()) {
+            print(&format!("\n{}", spec_table(&summaries)))?;
+        }
     }
     let failed: u64 = summaries.iter().map(|s| s.failed).sum();
     if failed > 0 {
@@ -44,7 +68,62 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
         .help("look at `outcome` and `message` in points.parquet; failed points are tried again at the next start")
         .into());
     }
-    Ok(())
+    spec_verdict(&summaries)
+}
+
+/// An error if a measurement misses its limits.
+fn spec_verdict(summaries: &[SweepSummary]) -> Result<()> {
+    let missed: Vec<String> = summaries
+        .iter()
+        .flat_map(|summary| summary.spec.iter().map(move |verdict| (summary, verdict)))
+        .filter(|(_, verdict)| !verdict.pass)
+        .map(|(summary, v)| match &v.corner {
+            Some(corner) => format!("{} of {} at {corner}", v.measurement, summary.name),
+            None => format!("{} of {}", v.measurement, summary.name),
+        })
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::SpecMissed, format!("outside their limits: {}", missed.join(", ")))
+        .help("the table names the worst value; points.parquet has every row")
+        .into())
+}
+
+/// What there is to do, without doing it.
+fn plan(context: &Context, sweeps: Vec<(SweepSpec, Technology)>) -> Result<()> {
+    let mut pool = pool(context)?;
+    let mut forecasts = Vec::new();
+    for (spec, tech) in sweeps {
+        if let Some(adaptive) = &spec.adaptive {
+            let most = adaptive.max_points + adaptive.validation;
+            let text = "decides on the way what it simulates; this is its full grid. It simulates at most";
+            note(context, &format!("{} {text} {most} points", spec.name));
+        }
+        let spec = spec.on_grid();
+        let mut tell = |_| !context.interrupt.load(Ordering::SeqCst);
+        forecasts.push(forecast(&context.project, &spec, &tech, "quick", pool.as_mut(), &mut tell)?);
+    }
+    if context.common.json {
+        return print_json(&forecasts);
+    }
+    let seconds = |value: Option<f64>, digits: usize| value.map_or("-".to_string(), |s| format!("{s:.digits$}"));
+    let row = |f: &Forecast| {
+        vec![
+            f.name.clone(),
+            f.tech.clone(),
+            f.points.to_string(),
+            f.stored.to_string(),
+            f.circuits.to_string(),
+            f.pilot_points.to_string(),
+            seconds(f.point_s.map(|s| 1e3 * s), 2),
+            seconds(f.remaining_s, 1),
+        ]
+    };
+    let rows: Vec<Vec<String>> = forecasts.iter().map(row).collect();
+    let header = ["sweep", "technology", "points#", "stored#", "circuits#", "pilot#", "per point [ms]#", "left [s]#"];
+    let left: f64 = forecasts.iter().filter_map(|f| f.remaining_s).sum();
+    print(&format!("{}\n{left:.0} s in all with {} workers\n", table(&header, &rows), pool.workers()))
 }
 
 /// A pool of simulator processes, as the options ask for.
@@ -64,48 +143,76 @@ pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
     Err(super::without("simulate"))
 }
 
+/// The named sweeps and their technologies, all checked before anything runs.
+fn read_named(context: &Context, names: &[String], corners: &[String]) -> Result<Vec<(SweepSpec, Technology)>> {
+    let benches = context.project.benches();
+    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches)?.at_corners(corners);
+    let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let technologies = context.project.technologies();
+    let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| named_in(&spec.file, &spec.tech));
+    specs
+        .into_iter()
+        .map(|spec| {
+            let tech = Technology::find(&asked(&spec), &technologies).map_err(|error| {
+                let in_file = context.common.tech.is_none();
+                let place = |p: Problem| if in_file && p.file.is_none() { p.file(&spec.file).key("tech") } else { p };
+                Error::collect(error.problems().iter().cloned().map(place).collect()).unwrap_or(error)
+            })?;
+            Ok((spec, tech))
+        })
+        .collect()
+}
+
+/// What would run and be wrong, as the linter finds it; what a run refuses by itself is left to it.
+fn check(context: &Context, sweeps: &[(SweepSpec, Technology)]) -> Result<()> {
+    let mut problems = Vec::new();
+    for (spec, tech) in sweeps {
+        problems.extend(lint_sweep(&spec.file, &context.project.benches(), tech)?.unnoticed());
+    }
+    Error::collect(problems).map_or(Ok(()), Err)
+}
+
 /// Checks every named sweep first, then runs them one after the other.
 pub(super) fn run_named(
     context: &Context,
     names: &[String],
+    corners: &[String],
     profile: &str,
-    full_grid: bool,
 ) -> Result<Vec<SweepSummary>> {
-    let benches = context.project.benches();
-    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches);
-    let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let technologies = context.project.technologies();
-    let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| spec.tech.clone());
-    let techs = specs
-        .iter()
-        .map(|spec| {
-            Technology::find(&asked(spec), &technologies).map_err(|error| {
-                let in_file = context.common.tech.is_none();
-                let place = |p: Problem| if in_file && p.file.is_none() { p.file(&spec.file).key("tech") } else { p };
-                Error::collect(error.problems().iter().cloned().map(place).collect()).unwrap_or(error)
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+    run_each(context, &read_named(context, names, corners)?, profile)
+}
+
+fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str) -> Result<Vec<SweepSummary>> {
     let mut pool = pool(context)?;
     let mut summaries = Vec::new();
-    for (spec, tech) in specs.iter().zip(&techs) {
+    for (spec, tech) in sweeps {
         let mut bar = Bar::new(context, &spec.name);
         let mut tell = |progress| {
             bar.tell(progress);
             !context.interrupt.load(Ordering::SeqCst)
         };
         let result = match &spec.adaptive {
-            Some(adaptive) if !full_grid => {
+            Some(adaptive) => {
                 run_adaptive(&context.project, spec, adaptive, tech, profile, pool.as_mut(), &mut tell)
                     .map(|run| (run.summary, run.dataset, Some(run.refined.trace)))
             }
-            _ => run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut tell)
+            None => run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut tell)
                 .map(|(summary, dataset)| (summary, dataset, None)),
         };
         bar.finish();
         let (summary, dataset, trace) = result?;
         let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
         note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
+        if summary.relaxed > 0 {
+            note(
+                context,
+                &format!("{:20} {} ended well at a relaxed tier only: fits leave them out", "", summary.relaxed),
+            );
+        }
+        if summary.floor_dominated > 0 {
+            let text = format!("{} of {} guarded points moved with", summary.floor_dominated, summary.guarded);
+            note(context, &format!("{:20} {text} the simulator's floor: see `floor` in points.parquet", ""));
+        }
         if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
             note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
         }
@@ -120,18 +227,15 @@ pub(super) fn run_named(
 /// One sentence on the end of an adaptive sweep.
 fn how_it_stopped(trace: &Trace) -> String {
     let Some(last) = trace.rounds.last() else { return String::new() };
-    let estimates = format!(
-        "estimated error of {} {:.2e} of full scale left out, {:.2e} on points kept apart",
-        trace.target, last.left_out_error, last.validation_error
-    );
-    match trace.stopped {
-        Stopped::ErrorReached => {
-            format!("stopped at {} points: {estimates}, asked for {:.1e}", last.points, trace.error)
-        }
-        Stopped::MaxPoints => {
-            format!("not reached with max_points = {}: {estimates}, asked for {:.1e}", last.points, trace.error)
-        }
-    }
+    let stopped = match trace.stopped {
+        Stopped::ErrorReached => "reached the error",
+        Stopped::MaxPoints => "max_points came before the error was reached",
+        Stopped::NothingLeft => "no other point is left in the ranges",
+    };
+    format!(
+        "{stopped} with {} points: of full scale {:.2e} left out, {:.2e} on points kept apart, {:.1e} asked for",
+        last.points, last.left_out_error, last.validation_error, trace.error
+    )
 }
 
 /// The summaries as text.
@@ -151,4 +255,41 @@ pub(super) fn sweep_table(summaries: &[SweepSummary]) -> String {
         })
         .collect();
     table(&["sweep", "technology", "points#", "ok#", "failed#", "reused#", "wall [s]#"], &rows)
+}
+
+/// The measurements with limits as text, one row per corner.
+fn spec_table(summaries: &[SweepSummary]) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.4e}"));
+    let mut rows = Vec::new();
+    for summary in summaries {
+        for v in &summary.spec {
+            rows.push(vec![
+                summary.name.clone(),
+                v.measurement.clone(),
+                v.corner.clone().unwrap_or_else(|| "nominal".to_string()),
+                number(v.limit.min),
+                number(v.limit.typ),
+                number(v.limit.max),
+                number(v.least),
+                number(v.mean),
+                number(v.greatest),
+                format!("{} of {}", v.outside + v.missing, v.points),
+                if v.pass { "pass".to_string() } else { "FAIL".to_string() },
+            ]);
+        }
+    }
+    let header = [
+        "sweep",
+        "measurement",
+        "corner",
+        "min#",
+        "typ#",
+        "max#",
+        "least#",
+        "mean#",
+        "greatest#",
+        "outside#",
+        "verdict",
+    ];
+    table(&header, &rows)
 }

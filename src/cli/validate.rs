@@ -85,7 +85,13 @@ pub(super) fn validated(
             finished += last.1 as u64;
         }
         last = (done, all);
-        bar.tell(Progress { planned, done: (finished + done as u64).min(planned), cached: 0, failed: 0 });
+        bar.tell(Progress {
+            planned,
+            done: (finished + done as u64).min(planned),
+            cached: 0,
+            failed: 0,
+            remaining_s: None,
+        });
         !context.interrupt.load(Ordering::SeqCst)
     };
     let store = context.project.results().join(".store");

@@ -98,9 +98,15 @@ impl Dataset {
         View { manifest: &self.manifest, rows: self.rows.iter().collect() }
     }
 
-    /// The good rows: what fits use.
+    /// The good rows: what fits use. Rows of a relaxed tier and a guard's repetitions are not among them.
     pub fn ok(&self) -> View<'_> {
-        self.all().filter(|row| row.outcome == Outcome::Ok)
+        let repeats = |row: &Row| row.labels.get("set").is_some_and(|set| set == "guard");
+        self.all().filter(|row| row.outcome == Outcome::Ok && row.tier == 0 && !repeats(row))
+    }
+
+    /// Rows that ended well at a relaxed tier, and that [`Dataset::ok`] leaves out.
+    pub fn relaxed(&self) -> View<'_> {
+        self.all().filter(|row| row.outcome == Outcome::Ok && row.tier > 0)
     }
 
     /// Rows by the name of their outcome, every outcome named.
@@ -271,7 +277,17 @@ mod tests {
     use super::*;
 
     fn dataset() -> Dataset {
-        Dataset::new(manifest(), (0..12).rev().map(row))
+        Dataset::new(manifest(), (0..12).rev().map(|index| Row { tier: 0, ..row(index) }))
+    }
+
+    #[test]
+    fn relaxed_tiers_and_guards_are_kept_apart_from_what_fits_use() {
+        let mut rows: Vec<Row> = (0..4).map(|index| Row { tier: 0, outcome: Outcome::Ok, ..row(index) }).collect();
+        rows[1].tier = 2;
+        rows[2].labels.insert("set".into(), "guard".into());
+        let dataset = Dataset::new(manifest(), rows);
+        let indices = |view: View<'_>| view.iter().map(|row| row.index).collect::<Vec<_>>();
+        assert_eq!((indices(dataset.ok()), indices(dataset.relaxed())), (vec![0, 3], vec![1]));
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub struct Manifest {
     pub decks: BTreeMap<String, String>,
     /// Technology.
     pub tech: String,
+    /// Hash of the technology's own file: supply, temperature and mismatch constants are in no deck.
+    #[serde(default)]
+    pub tech_hash: String,
     /// Cell.
     pub cell: String,
     /// Name, version and file hash of the simulator.
@@ -129,6 +132,7 @@ impl Manifest {
             sweep_hash: String::new(),
             decks: BTreeMap::new(),
             tech: String::new(),
+            tech_hash: String::new(),
             cell: String::new(),
             simulator: String::new(),
             seed: 0,
@@ -155,6 +159,7 @@ impl Manifest {
             self.sweep_hash,
             self.decks,
             self.tech,
+            self.tech_hash,
             self.cell,
             self.simulator,
             self.seed,

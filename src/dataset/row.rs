@@ -14,7 +14,7 @@ pub enum Outcome {
     Nonconvergence,
     /// The limit of time points was reached, or the wall clock killed a hung worker twice.
     Timeout,
-    /// The worker died twice on this point.
+    /// The worker died, or its ngspice came into doubt, twice on this point.
     Crash,
     /// The run is good, but a measurement found nothing (no crossing in the window).
     MeasurementMissing,

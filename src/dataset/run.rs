@@ -104,6 +104,16 @@ impl Run {
         Ok(())
     }
 
+    /// Gives the row of that index other labels; nothing if it has them already or there is no such row.
+    ///
+    /// # Errors
+    /// As [`Run::append`].
+    pub fn relabel(&mut self, index: u64, labels: BTreeMap<String, String>) -> Result<()> {
+        let Some((row, runtime)) = self.rows.get(&index).filter(|(row, _)| row.labels != labels) else { return Ok(()) };
+        let (row, runtime) = (Row { labels, ..row.clone() }, runtime.clone());
+        self.append(row, runtime)
+    }
+
     /// Waits until every row appended is on disk.
     ///
     /// # Errors

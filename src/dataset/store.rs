@@ -8,9 +8,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::manifest::write_atomically;
 use super::record::{self, Header};
 use super::{Outcome, PointId, Record, Row, Runtime};
 use crate::error::{Error, Kind, Result};
+
+/// Name of the deck's text in its folder.
+pub(super) const DECK: &str = "deck.cir";
 
 /// The stored rows of one deck.
 #[derive(Debug)]
@@ -67,6 +71,11 @@ impl Store {
         self.rows.get(id).map(|(row, _)| row)
     }
 
+    /// How the row stored under that identity was simulated.
+    pub fn runtime(&self, id: &PointId) -> Option<&Runtime> {
+        self.rows.get(id).map(|(_, runtime)| runtime)
+    }
+
     /// The stored row as a row of the run at hand: identity, tier and measurements are the stored ones; place, values
     /// and labels are those of the point as this run's design states it.
     pub fn serve(
@@ -99,6 +108,26 @@ impl Store {
         }
         self.rows.insert(row.id.clone(), (row.clone(), runtime.clone()));
         Ok(())
+    }
+
+    /// Keeps the deck's text beside its rows, for whoever asks later what was simulated.
+    ///
+    /// # Errors
+    /// [`Kind::Io`].
+    pub fn keep_deck(&self, lines: &[String]) -> Result<()> {
+        let path = self.folder.join(DECK);
+        if path.exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|error| Error::io(&self.folder, "make the store's folder", error))?;
+        write_atomically(&path, (lines.join("\n") + "\n").as_bytes())
+    }
+
+    /// The text of the deck with that hash, where it was [kept](Store::keep_deck).
+    pub fn deck(store: &Path, deck_hash: &str) -> Option<String> {
+        let is_hash = !deck_hash.is_empty() && deck_hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_hash.then(|| std::fs::read_to_string(store.join(deck_hash).join(DECK)).ok()).flatten()
     }
 
     /// How many rows are stored.

@@ -76,8 +76,8 @@ pub fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
 
-/// Regularized incomplete beta function I_x(a, b) by its continued fraction (modified Lentz).
-fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
+/// Regularized incomplete beta function I_x(a, b) by its continued fraction (modified Lentz; NIST DLMF 8.17.22).
+pub fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
     }

@@ -1,12 +1,14 @@
 //! Waveform to named scalars and curves.
 
 mod evaluate;
+mod script;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::Unit;
 
 pub use evaluate::{evaluate_all, signals_of};
+pub use script::{Printed, Script};
 
 /// Which way a signal passes a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

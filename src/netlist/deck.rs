@@ -74,8 +74,13 @@ impl Deck {
         Deck::from_lines(path, title, source)
     }
 
-    fn from_lines(path: &Path, title: String, source: Vec<Line>) -> Result<Deck> {
+    /// A deck from lines that were read already; `path` is what messages about the whole name.
+    ///
+    /// # Errors
+    /// As [`Deck::read`], everything that is wrong at once.
+    pub fn from_lines(path: &Path, title: String, source: Vec<Line>) -> Result<Deck> {
         let (mut lines, mut parameters, mut analyses) = (Vec::new(), Vec::new(), Vec::new());
+        let mut problems: Vec<Problem> = Vec::new();
         let mut depth = 0usize;
         for line in source {
             let head = line.head();
@@ -95,24 +100,31 @@ impl Deck {
                 let text = line.text.trim_start_matches('.').to_string();
                 analyses.push(Analysis { kind, text, origin: line.origin });
             } else if head == ".param" && depth == 0 {
-                parameters.extend(read_parameters(&line)?);
+                parameters.extend(read_parameters(&line, &mut problems));
             } else if head != ".save" && head != ".probe" {
                 lines.push(line);
             }
         }
-        let analysis = match analyses.len() {
-            1 => analyses.remove(0),
-            n => {
-                let mut problem = Problem::new(Kind::NetlistSyntax, format!("{n} analyses in a bench"))
-                    .file(path)
-                    .accepted("exactly one of .tran, .dc, .ac, .op");
-                problem.line = analyses.get(1).map(|second| second.origin.line);
-                return Err(problem.into());
+        if analyses.len() != 1 {
+            let mut problem = Problem::new(Kind::NetlistSyntax, format!("{} analyses in a bench", analyses.len()))
+                .file(path)
+                .accepted("exactly one of .tran, .dc, .ac, .op");
+            if let Some(second) = analyses.get(1) {
+                problem = problem.file(&second.origin.file).line(second.origin.line);
             }
-        };
+            problems.push(problem);
+        }
+        // With no analysis an operating point stands in, so that the names are checked too before this fails.
+        let analysis = analyses.into_iter().next().unwrap_or_else(|| Analysis {
+            kind: AnalysisKind::OperatingPoint,
+            text: "op".to_string(),
+            origin: Origin { file: path.to_path_buf(), line: 1 },
+        });
         let deck = Deck { title, lines, parameters, analysis };
-        deck.check_names()?;
-        Ok(deck)
+        if let Err(error) = deck.check_names() {
+            problems.extend_from_slice(error.problems());
+        }
+        Error::collect(problems).map_or(Ok(deck), Err)
     }
 
     /// The bench's title line.
@@ -152,6 +164,18 @@ impl Deck {
             values.insert(parameter.name.clone(), value);
         }
         Ok(values)
+    }
+
+    /// The value that the bench's `.options` lines give an option; the last one counts. `None` if they don't.
+    pub fn option(&self, name: &str, values: &BTreeMap<String, f64>) -> Option<f64> {
+        let lines = self.lines.iter().filter(|line| matches!(line.head().as_str(), ".options" | ".option" | ".opt"));
+        let words = lines.flat_map(|line| tokens(&line.text));
+        let given = words.filter_map(|word| {
+            let (key, value) = word.split_once('=')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['{', '}', '\'']).to_string())
+        });
+        let last = given.last()?;
+        crate::expr::spice_number(&last).or_else(|| Expr::parse(&last).ok()?.eval(&|n| values.get(n).copied()).ok())
     }
 
     /// Parameters that depend on `name`, itself included.
@@ -304,18 +328,24 @@ fn at(origin: &Origin, error: ExprError, what: &str) -> Error {
     Problem::new(kind, format!("{error} in `{what}`")).file(&origin.file).line(origin.line).into()
 }
 
-fn read_parameters(line: &Line) -> Result<Vec<Parameter>> {
-    tokens(&line.text)[1..]
-        .iter()
-        .map(|token| {
-            let (name, text) = token
-                .split_once('=')
-                .ok_or_else(|| at(&line.origin, ExprError::Syntax("no `=`".into()), &line.text))?;
-            let bare = text.trim_matches(['{', '}', '\'']);
-            let expr = Expr::parse(bare).map_err(|error| at(&line.origin, error, &line.text))?;
-            Ok(Parameter { name: name.to_ascii_lowercase(), text: text.to_string(), expr, origin: line.origin.clone() })
-        })
-        .collect()
+/// The assignments of a `.param` line. One that is no expression is a problem, and a parameter without a number, so that
+/// those that use it are not reported too.
+fn read_parameters(line: &Line, problems: &mut Vec<Problem>) -> Vec<Parameter> {
+    let mut told = |error| problems.extend_from_slice(at(&line.origin, error, &line.text).problems());
+    let mut parameters = Vec::new();
+    for token in &tokens(&line.text)[1..] {
+        let Some((name, text)) = token.split_once('=') else {
+            told(ExprError::Syntax("no `=`".into()));
+            continue;
+        };
+        let expr = Expr::parse(text.trim_matches(['{', '}', '\''])).unwrap_or_else(|error| {
+            told(error);
+            Expr::Number(f64::NAN)
+        });
+        let origin = line.origin.clone();
+        parameters.push(Parameter { name: name.to_ascii_lowercase(), text: text.to_string(), expr, origin });
+    }
+    parameters
 }
 
 fn mentions(line: &Line, names: &BTreeSet<String>) -> bool {

@@ -76,7 +76,8 @@ impl Deck {
                 }
                 (".ends", Some(_)) => {
                     if let Some((name, subckt)) = open.take() {
-                        subckts.insert(name, subckt);
+                        // Of two definitions ngspice takes the first.
+                        subckts.entry(name).or_insert(subckt);
                     }
                 }
                 (_, Some((_, subckt))) => subckt.lines.push(line),

@@ -7,7 +7,7 @@ mod source;
 
 pub use deck::{Analysis, AnalysisKind, Deck, LoadedCircuit};
 pub use instances::DeviceInstance;
-pub use source::{Line, Origin, TechFiles, locate};
+pub use source::{Line, Origin, Source, TechFiles, locate};
 
 /// Splits a SPICE line into tokens: white space outside braces, quotes and parentheses separates; `a = b` is one token `a=b`.
 pub(crate) fn tokens(text: &str) -> Vec<String> {

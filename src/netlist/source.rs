@@ -44,11 +44,37 @@ const DEPTH_LIMIT: usize = 16;
 /// [`Kind::MissingNetlist`] for a file that does not exist, naming the line that includes it; [`Kind::NetlistSyntax`] for
 /// a circle of includes; [`Kind::RefusedDeck`] for a `.control` block.
 pub fn read_deck(path: &Path, tech: &TechFiles) -> Result<(String, Vec<Line>)> {
-    let text = read_file(path, None)?;
-    let title = text.lines().next().unwrap_or_default().trim().to_string();
-    let mut reader = Reader { tech, tech_done: false, lines: Vec::new() };
-    reader.file(path, &text, 1, 0)?;
-    Ok((title, reader.lines))
+    let source = Source::read(path, tech)?;
+    Error::collect(source.problems).map_or(Ok((source.title, source.lines)), Err)
+}
+
+/// A bench with everything that it includes, and what could not be read of it.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The bench's title line.
+    pub title: String,
+    /// Logical lines in the order in which ngspice would see them.
+    pub lines: Vec<Line>,
+    /// Includes that were left out and lines that are refused, in that order.
+    pub problems: Vec<Problem>,
+    /// Library sections that were pulled in: the section's name, and the line that asks for it.
+    pub sections: Vec<(String, Origin)>,
+}
+
+impl Source {
+    /// Reads the bench at `path` as far as it goes: what is wrong is in [`Source::problems`], with all that is wrong
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// The bench itself cannot be read.
+    pub fn read(path: &Path, tech: &TechFiles) -> Result<Source> {
+        let text = read_file(path, None)?;
+        let title = text.lines().next().unwrap_or_default().trim().to_string();
+        let mut reader =
+            Reader { tech, tech_done: false, in_control: false, source: Source { title, ..Source::default() } };
+        reader.file(path, &text, 1, 0);
+        Ok(reader.source)
+    }
 }
 
 fn read_file(path: &Path, from: Option<&Origin>) -> Result<String> {
@@ -65,19 +91,32 @@ fn read_file(path: &Path, from: Option<&Origin>) -> Result<String> {
 struct Reader<'a> {
     tech: &'a TechFiles,
     tech_done: bool,
-    lines: Vec<Line>,
+    in_control: bool,
+    source: Source,
 }
 
 impl Reader<'_> {
-    fn file(&mut self, path: &Path, text: &str, skip: usize, depth: usize) -> Result<()> {
-        for line in logical_lines(path, text, skip)? {
-            self.line(line, depth)?;
+    fn file(&mut self, path: &Path, text: &str, skip: usize, depth: usize) {
+        match logical_lines(path, text, skip) {
+            Ok(lines) => lines.into_iter().for_each(|line| self.told(line, depth)),
+            Err(error) => self.source.problems.extend_from_slice(error.problems()),
         }
-        Ok(())
+    }
+
+    /// One line; what is wrong with it is written down, and the reading goes on.
+    fn told(&mut self, line: Line, depth: usize) {
+        if let Err(error) = self.line(line, depth) {
+            self.source.problems.extend_from_slice(error.problems());
+        }
     }
 
     fn line(&mut self, line: Line, depth: usize) -> Result<()> {
         match line.head().as_str() {
+            ".endc" if self.in_control => {
+                self.in_control = false;
+                Ok(())
+            }
+            _ if self.in_control => Ok(()),
             ".include" | ".inc" => {
                 let target = resolve(&line)?;
                 if !self.tech.files.is_empty() && is_tech_file(&target) {
@@ -102,35 +141,35 @@ impl Reader<'_> {
                         .into());
                 };
                 let target = resolve(&line)?;
+                self.source.sections.push((section.clone(), line.origin.clone()));
                 self.section(&target, section, &line.origin, depth)
             }
-            ".control" | ".endc" => Err(Problem::new(Kind::RefusedDeck, "a deck with a .control block is not run")
-                .file(&line.origin.file)
-                .line(line.origin.line)
-                .accepted("elements, subcircuits, .param, .options and one analysis")
-                .help("move what the block does into the sweep's TOML: parameters and measurements")
-                .into()),
+            ".control" | ".endc" => {
+                self.in_control = line.head() == ".control";
+                Err(Problem::new(Kind::RefusedDeck, "a deck with a .control block is not run")
+                    .file(&line.origin.file)
+                    .line(line.origin.line)
+                    .accepted("elements, subcircuits, .param, .options and one analysis")
+                    .help("move what the block does into the sweep's TOML: parameters and measurements")
+                    .into())
+            }
             ".end" => Ok(()),
             _ => {
-                self.lines.push(line);
+                self.source.lines.push(line);
                 Ok(())
             }
         }
     }
 
     fn include(&mut self, target: &Path, origin: &Origin, depth: usize) -> Result<()> {
-        if depth >= DEPTH_LIMIT {
-            return Err(Problem::new(Kind::NetlistSyntax, format!("includes are nested deeper than {DEPTH_LIMIT}"))
-                .file(&origin.file)
-                .line(origin.line)
-                .help("look for a file that includes itself")
-                .into());
-        }
+        check_depth(origin, depth)?;
         let text = read_file(target, Some(origin))?;
-        self.file(target, &text, 0, depth + 1)
+        self.file(target, &text, 0, depth + 1);
+        Ok(())
     }
 
     fn section(&mut self, target: &Path, section: &str, origin: &Origin, depth: usize) -> Result<()> {
+        check_depth(origin, depth)?;
         let text = read_file(target, Some(origin))?;
         let mut inside = false;
         let mut found = false;
@@ -142,7 +181,7 @@ impl Reader<'_> {
                     found |= inside;
                 }
                 ".endl" => inside = false,
-                _ if inside => self.line(line, depth + 1)?,
+                _ if inside => self.told(line, depth + 1),
                 _ => {}
             }
         }
@@ -154,6 +193,17 @@ impl Reader<'_> {
             .line(origin.line)
             .into())
     }
+}
+
+fn check_depth(origin: &Origin, depth: usize) -> Result<()> {
+    if depth < DEPTH_LIMIT {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::NetlistSyntax, format!("includes are nested deeper than {DEPTH_LIMIT}"))
+        .file(&origin.file)
+        .line(origin.line)
+        .help("look for a file that includes itself")
+        .into())
 }
 
 /// Joins `+` lines, drops comments and folds white space; `skip` physical lines (a bench's title) are left out.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Circuit, Job, Simulator, check_analysis, check_change, check_circuit};
+use super::{Answer, Circuit, Job, Simulator, Work, WorkFault, check_analysis, check_change, check_work};
 use crate::dataset::Outcome;
 use crate::error::Result;
 use crate::measure::evaluate_all;
@@ -120,12 +120,18 @@ fn spend(times: &mut u32) -> bool {
 }
 
 impl Simulator for FakeSimulator<'_> {
-    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> Result<()> {
-        check_circuit(circuit)?;
+    fn run_all(
+        &mut self,
+        work: &[Work<'_>],
+        on_answer: &mut dyn FnMut(Answer) -> bool,
+    ) -> std::result::Result<(), WorkFault> {
+        check_work(work)?;
+        let jobs: Vec<(&Circuit, &Job)> =
+            work.iter().flat_map(|item| item.jobs.iter().map(|job| (item.circuit, job))).collect();
         let mut going = true;
         for block in jobs.chunks(self.workers) {
             // Stopping drains the block that runs.
-            for (index, job) in block.iter().enumerate().rev() {
+            for (index, (circuit, job)) in block.iter().enumerate().rev() {
                 let answer = self.answer(circuit, job, index as u32);
                 self.simulated += 1;
                 going &= on_answer(answer);
@@ -214,6 +220,23 @@ mod tests {
         use Outcome::{Crash, MeasurementMissing, Nonconvergence, Ok, Refused, Timeout};
         assert_eq!(found, [Ok, Crash, Timeout, Nonconvergence, MeasurementMissing, Refused, Timeout]);
         assert_eq!(outcomes(&mut fake, &all[1..2])[&1].outcome, Ok, "the faults of ticket 1 are spent");
+    }
+
+    #[test]
+    fn several_circuits_at_once() {
+        let (good, jobs) = (circuit(), jobs(4));
+        let bad = Circuit { key: "bad".into(), lines: vec!["t".into(), ".control".into()], startup: vec![] };
+        let work = [Work { circuit: &good, jobs: &jobs[..1] }, Work { circuit: &good, jobs: &jobs[1..] }];
+        let mut tickets = Vec::new();
+        let mut note = |answer: Answer| {
+            tickets.push(answer.ticket);
+            true
+        };
+        let mut fake = FakeSimulator::new(2, discharge);
+        fake.run_all(&work, &mut note).unwrap();
+        let fault = fake.run_all(&[work[0], Work { circuit: &bad, jobs: &jobs }], &mut note).unwrap_err();
+        assert_eq!(tickets, [1, 0, 3, 2]);
+        assert_eq!((fault.work, fault.error.kind()), (Some(1), crate::Kind::RefusedDeck));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`Simulator`] is the boundary. Behind it stand ngspice in supervised worker processes and, for tests, a fake. A
 //! [`Circuit`] is loaded once and kept warm; between points only its `alter` commands run.
 
+mod batch;
 mod fake;
 mod security;
 
@@ -14,6 +15,8 @@ mod pool;
 mod process;
 #[cfg(feature = "simulate")]
 mod protocol;
+#[cfg(feature = "simulate")]
+mod schedule;
 #[cfg(feature = "simulate")]
 mod session;
 #[cfg(feature = "simulate")]
@@ -27,16 +30,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use batch::{BATCH_COMMAND, DECK_FILE, run_batch};
 pub use fake::{FakeSimulator, Fault};
 #[cfg(feature = "simulate")]
 pub use pool::{PoolOptions, WorkerPool, physical_cores};
 pub use security::{check_analysis, check_change, check_circuit, check_startup};
 #[cfg(feature = "simulate")]
-pub use worker::worker_main;
+pub use worker::{Inject, Injected, worker_main, worker_main_with};
 
 use crate::dataset::{Outcome, Value};
 use crate::measure::Measurement;
 use crate::waveform::Waveform;
+
+/// What `.spiceinit` of the worker's private directory holds. A second thread per BSIM4 evaluation slows two workers on two
+/// cores 46 times; the rest keeps ngspice from asking, paging, and printing tables that nobody reads.
+pub const SPICEINIT: &str = "* written by gaincell\nset num_threads=1\nset nomoremode\nunset interactive\nset noinit\n\
+                             set norefvalue\nset noaskquit\n";
 
 /// A circuit as ngspice loads it: complete, without analysis lines, without `.control`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,19 +105,67 @@ pub struct Answer {
     pub worker: u32,
 }
 
+/// A circuit and what is to be run on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Loaded once, or once in each of several workers.
+    pub circuit: &'a Circuit,
+    /// Its jobs.
+    pub jobs: &'a [Job],
+}
+
+/// Why [`Simulator::run_all`] ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkFault {
+    /// The work item whose circuit is at fault; `None` if it is none of theirs (no worker starts).
+    pub work: Option<usize>,
+    /// What is wrong.
+    pub error: crate::Error,
+}
+
+impl From<WorkFault> for crate::Error {
+    fn from(fault: WorkFault) -> Self {
+        fault.error
+    }
+}
+
 /// A simulator that many jobs can be given to.
 pub trait Simulator {
-    /// Runs `jobs` of one circuit, in parallel where it can; calls `on_answer` once per job in the order in which they
-    /// end. Returning `false` from `on_answer` stops: no new job starts, running ones are drained and still answered.
+    /// Runs the jobs of all work items, in parallel where it can, so that each circuit is loaded about once; calls
+    /// `on_answer` once per job in the order in which they end. Tickets are unique over all work. Returning `false` from
+    /// `on_answer` stops: no new job starts, running ones are drained and still answered (unless their worker dies meanwhile).
     ///
     /// # Errors
-    /// If the circuit itself is refused (syntax, undefined parameter, singular matrix at load), or no worker starts.
-    /// Whatever happens to a single point is an answer, not an error.
-    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> crate::Result<()>;
+    /// If a circuit itself is refused (syntax, undefined parameter, singular matrix at load), or no worker starts; jobs that
+    /// run are drained and answered before. Whatever happens to a single point is an answer, not an error.
+    fn run_all(
+        &mut self,
+        work: &[Work<'_>],
+        on_answer: &mut dyn FnMut(Answer) -> bool,
+    ) -> std::result::Result<(), WorkFault>;
+
+    /// [`Simulator::run_all`] for one circuit.
+    ///
+    /// # Errors
+    /// As there.
+    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> crate::Result<()> {
+        Ok(self.run_all(&[Work { circuit, jobs }], on_answer)?)
+    }
 
     /// Name and version, as it enters identities: `ngspice-39 <hash of the library file>`.
     fn identity(&mut self) -> crate::Result<String>;
 
     /// How many jobs run at once.
     fn workers(&self) -> usize;
+}
+
+/// Looks through every circuit of `work`.
+///
+/// # Errors
+/// The first one that may not be loaded.
+fn check_work(work: &[Work<'_>]) -> std::result::Result<(), WorkFault> {
+    for (index, item) in work.iter().enumerate() {
+        check_circuit(item.circuit).map_err(|error| WorkFault { work: Some(index), error })?;
+    }
+    Ok(())
 }

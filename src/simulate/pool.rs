@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use super::process::{Event, Process, Spawner, event_channel};
 use super::protocol::{Reply, Request};
-use super::{Answer, Circuit, Job, Simulator, check_circuit};
+use super::schedule::{Flight, Schedule};
+use super::{Answer, Simulator, Work, WorkFault, check_work};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 
@@ -27,10 +28,6 @@ const LOAD_LIMIT: Duration = Duration::from_secs(300);
 
 /// Attempts that a job has.
 const ATTEMPTS: u8 = 2;
-
-/// Work that a worker holds beyond the job it runs [s], and in jobs; it bridges the caller's own work between answers.
-const PREFETCH_S: f64 = 0.03;
-const MAX_PREFETCH: usize = 32;
 
 /// How a pool is set up.
 #[derive(Debug, Clone)]
@@ -67,21 +64,21 @@ pub struct WorkerPool {
     generation: u64,
     batch: u64,
     identity: Option<String>,
-    /// Key of the circuit that was checked last.
-    checked: Option<String>,
 }
 
 #[derive(Default)]
 struct Slot {
     process: Option<Process>,
     generation: u64,
+    /// The work item that it was given last in this call.
+    work: Option<usize>,
+    /// Key of the circuit that is loaded once everything that was sent is done.
     loaded: Option<String>,
-    loading: bool,
     /// What was sent and not answered yet, in order.
-    queue: VecDeque<Flight>,
-    /// Since when the head of the queue, or the loading, has been running.
+    queue: VecDeque<Sent>,
+    /// Since when the head of the queue has been running.
     since: Option<Instant>,
-    /// Resident memory at the first reading for this circuit [bytes].
+    /// Resident memory at the process's first reading [bytes].
     first_resident_bytes: u64,
     /// Nothing more is sent; the process is replaced when its queue is empty.
     retiring: bool,
@@ -91,21 +88,40 @@ struct Slot {
     failed_loads: u8,
 }
 
+/// A request that a worker has.
 #[derive(Clone, Copy)]
-struct Flight {
-    job: usize,
-    attempt: u8,
+enum Sent {
+    /// Loading a work item's circuit.
+    Load(usize),
+    Run(Flight),
 }
 
-/// What one call of `run` works on.
+impl Slot {
+    fn push(&mut self, sent: Sent) {
+        if self.queue.is_empty() {
+            self.since = Some(Instant::now());
+        }
+        self.queue.push_back(sent);
+    }
+
+    /// The head is done; how long it took [s].
+    fn pop(&mut self) -> Option<(Sent, f64)> {
+        let sent = self.queue.pop_front()?;
+        let now = Instant::now();
+        let took_s = self.since.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+        self.since = (!self.queue.is_empty()).then_some(now);
+        Some((sent, took_s))
+    }
+}
+
+/// What one call of `run_all` works on.
 struct Batch<'a> {
-    circuit: &'a Circuit,
-    jobs: &'a [Job],
+    work: &'a [Work<'a>],
+    schedule: Schedule<'a>,
     on_answer: &'a mut dyn FnMut(Answer) -> bool,
-    pending: VecDeque<Flight>,
     stopped: bool,
-    finished: u64,
-    busy_s: f64,
+    /// Why the call ends early, once what runs is drained.
+    fault: Option<WorkFault>,
 }
 
 impl WorkerPool {
@@ -125,7 +141,6 @@ impl WorkerPool {
             generation: 0,
             batch: 0,
             identity: None,
-            checked: None,
         })
     }
 
@@ -145,178 +160,232 @@ impl WorkerPool {
                 Problem::new(Kind::SimulatorUnavailable, format!("cannot start a worker: {error}")).file(program),
             )
         })?;
-        let failed_loads = self.slots[index].failed_loads;
-        let queue = std::mem::take(&mut self.slots[index].queue);
+        // Whatever the process before it had taken was given back with its end.
+        let Slot { work, failed_loads, .. } = self.slots[index];
         let (process, generation) = (Some(process), self.generation);
-        self.slots[index] = Slot { process, generation, queue, failed_loads, ..Slot::default() };
+        self.slots[index] = Slot { process, generation, work, failed_loads, ..Slot::default() };
         Ok(())
     }
 
     /// Gives workers what they can take.
-    fn dispatch(&mut self, batch: &mut Batch) -> Result<()> {
+    fn dispatch(&mut self, batch: &mut Batch) {
         for index in 0..self.slots.len() {
-            if batch.stopped || batch.pending.is_empty() {
-                return Ok(());
+            if batch.stopped || batch.schedule.is_empty() {
+                return;
             }
             let slot = &self.slots[index];
             if slot.retiring && !slot.queue.is_empty() {
                 continue;
             }
+            let Some(work) = self.next_work(index, batch) else { continue };
             if slot.retiring {
                 self.slots[index].process = None;
             }
-            self.ensure_process(index)?;
-            let depth = batch.depth(self.slots.len());
-            // Refilled when half empty: several jobs then travel and wake the worker's reader together.
-            if self.slots[index].queue.len() > depth / 2 {
-                continue;
+            if let Err(error) = self.ensure_process(index) {
+                batch.fault(None, error);
+                return;
             }
-            while self.slots[index].queue.len() < depth
-                && let Some(flight) = batch.pending.pop_front()
-            {
+            let (depth, held) = (batch.schedule.depth(work), self.slots[index].queue.len());
+            for _ in 0..depth.saturating_sub(held).max(1) {
+                let Some(flight) = batch.schedule.pop(work) else { break };
                 self.prepare_job(index, batch, flight);
             }
-            self.flush(index, batch)?;
+            self.flush(index, batch);
         }
-        Ok(())
+    }
+
+    /// The work item that a worker is to be given jobs of; `None` if it holds enough or there is nothing for it.
+    fn next_work(&self, index: usize, batch: &Batch) -> Option<usize> {
+        let slot = &self.slots[index];
+        let (held, schedule) = (slot.queue.len(), &batch.schedule);
+        if let Some(work) = slot.work.filter(|work| schedule.has(*work)) {
+            // Refilled when half empty: several jobs then travel and wake the worker's reader together.
+            return (held <= schedule.depth(work) / 2).then_some(work);
+        }
+        match slot.queue.front() {
+            None => {
+                let others = self.slots.iter().enumerate().filter(|(other, _)| *other != index);
+                let others: Vec<usize> = others.filter_map(|(_, slot)| slot.work).collect();
+                schedule.choose(slot.loaded.as_deref().filter(|_| slot.process.is_some()), &others)
+            }
+            Some(Sent::Run(flight)) if held == 1 => schedule.choose_ahead(flight.work),
+            Some(_) => None,
+        }
     }
 
     /// Prepares a job, and before it the circuit where it is not loaded.
-    fn prepare_job(&mut self, index: usize, batch: &mut Batch, flight: Flight) {
+    fn prepare_job(&mut self, index: usize, batch: &Batch, flight: Flight) {
         let slot = &mut self.slots[index];
-        slot.queue.push_back(flight);
-        let Some(process) = slot.process.as_mut() else { return };
-        let mut prepared = Ok(());
-        if slot.loaded.as_deref() != Some(batch.circuit.key.as_str()) {
-            prepared = process.prepare(&Request::Load(Cow::Borrowed(batch.circuit)));
-            slot.loaded = Some(batch.circuit.key.clone());
-            slot.loading = true;
-            slot.first_resident_bytes = 0;
-            slot.since = Some(Instant::now());
+        slot.work = Some(flight.work);
+        let Work { circuit, jobs } = batch.work[flight.work];
+        let mut requests = Vec::with_capacity(2);
+        if slot.loaded.as_ref() != Some(&circuit.key) {
+            slot.loaded = Some(circuit.key.clone());
+            slot.push(Sent::Load(flight.work));
+            requests.push(Request::Load { batch: self.batch, circuit: Cow::Borrowed(circuit) });
         }
-        let job = Cow::Borrowed(&batch.jobs[flight.job]);
-        let prepared = prepared.and_then(|()| process.prepare(&Request::Run { batch: self.batch, job }));
-        slot.unsendable |= prepared.is_err();
-        if slot.queue.len() == 1 && !slot.loading {
-            slot.since = Some(Instant::now());
+        slot.push(Sent::Run(flight));
+        requests.push(Request::Run { batch: self.batch, job: Cow::Borrowed(&jobs[flight.job]) });
+        if let Some(process) = slot.process.as_mut() {
+            slot.unsendable |= requests.iter().any(|request| process.prepare(request).is_err());
         }
     }
 
-    fn flush(&mut self, index: usize, batch: &mut Batch) -> Result<()> {
+    fn flush(&mut self, index: usize, batch: &mut Batch) {
         let slot = &mut self.slots[index];
         let sent = slot.process.as_mut().is_none_or(|process| process.flush().is_ok());
-        if sent && !slot.unsendable { Ok(()) } else { self.on_death(index, batch, "does not take requests") }
+        if !sent || slot.unsendable {
+            self.on_death(index, batch, "does not take requests");
+        }
     }
 
-    fn on_event(&mut self, event: Event, batch: &mut Batch) -> Result<()> {
-        let slot = &mut self.slots[event.slot];
+    fn on_event(&mut self, event: Event, batch: &mut Batch) {
+        let index = event.slot;
+        let slot = &mut self.slots[index];
         if slot.generation != event.generation || slot.process.is_none() {
-            return Ok(());
+            return;
         }
         match event.reply {
-            None => self.on_death(event.slot, batch, "died")?,
+            None => self.on_death(index, batch, "died"),
             Some(Reply::Loaded) => {
-                slot.loading = false;
                 slot.failed_loads = 0;
-                slot.since = Some(Instant::now());
+                if let Some((Sent::Load(work), took_s)) = slot.pop() {
+                    batch.schedule.loaded(work, took_s);
+                }
             }
-            Some(Reply::CircuitFault(problem)) => return Err(Problem::from(problem).into()),
-            Some(Reply::Stale) => self.requeue(event.slot, batch),
+            Some(Reply::CircuitFault(problem)) => {
+                let work = slot.queue.front().map(|sent| match sent {
+                    Sent::Load(work) => *work,
+                    Sent::Run(flight) => flight.work,
+                });
+                let problem = Problem::from(problem);
+                // A library that is missing is no circuit's fault.
+                let work = work.filter(|_| problem.kind != Kind::SimulatorUnavailable);
+                batch.fault(work, problem.into());
+                self.requeue(index, batch);
+            }
+            Some(Reply::Stale) => self.requeue(index, batch),
             Some(Reply::Skipped) => {
-                slot.queue.pop_front();
-                slot.since = Some(Instant::now());
+                if let Some((Sent::Load(_), _)) = slot.pop() {
+                    slot.loaded = None;
+                }
             }
-            Some(Reply::Answer { mut answer, resident_bytes, retire }) => {
-                slot.queue.pop_front();
-                slot.since = (!slot.queue.is_empty()).then(Instant::now);
+            Some(Reply::Answer { answer, resident_bytes, retire }) => {
+                let Some((Sent::Run(flight), _)) = slot.pop() else { return };
                 if slot.first_resident_bytes == 0 {
                     slot.first_resident_bytes = resident_bytes;
                 }
-                // A circuit that needs that much by itself is not a leak.
+                // What a fresh process needs for its first circuit is not a leak.
                 let limit = self.options.recycle_bytes.max(2 * slot.first_resident_bytes);
                 slot.retiring |= resident_bytes > limit;
+                let wall_s = answer.wall_s;
+                let answer = Answer { worker: index as u32, ..*answer };
                 if retire {
-                    self.requeue(event.slot, batch);
+                    self.requeue(index, batch);
+                    self.charge(index, batch, flight, answer);
+                } else {
+                    batch.schedule.finished(flight.work, wall_s);
+                    batch.answer(answer);
                 }
-                answer.worker = event.slot as u32;
-                batch.answer(*answer);
             }
             Some(Reply::Identity(_)) => {}
         }
-        Ok(())
     }
 
     /// Drops the worker and gives its jobs back, in order, none of them charged.
     fn requeue(&mut self, index: usize, batch: &mut Batch) {
-        self.slots[index].process = None;
-        while let Some(flight) = self.slots[index].queue.pop_back() {
-            batch.pending.push_front(flight);
+        let slot = &mut self.slots[index];
+        slot.process = None;
+        while let Some(sent) = slot.queue.pop_back() {
+            if let Sent::Run(flight) = sent {
+                slot.work = Some(flight.work);
+                batch.schedule.put_back(flight);
+            }
         }
     }
 
-    /// The worker ended or hung: its first job is charged and tried again in the fresh process that takes its place.
-    fn on_death(&mut self, index: usize, batch: &mut Batch, how: &str) -> Result<()> {
+    /// The worker ended or hung: its first job is charged.
+    fn on_death(&mut self, index: usize, batch: &mut Batch, how: &str) {
         let slot = &mut self.slots[index];
         let hung = how == HUNG;
-        let Some(process) = slot.process.take() else { return Ok(()) };
+        let Some(process) = slot.process.take() else { return };
         let status = if hung { String::new() } else { format!(": {}", process.end()) };
-        if std::mem::take(&mut slot.loading) {
-            slot.failed_loads += 1;
-            if slot.failed_loads >= ATTEMPTS {
-                slot.failed_loads = 0;
-                let message = format!("a worker {how} while it loaded the circuit{status}");
-                return Err(Error::new(Kind::SimulatorUnavailable, message));
-            }
-            self.requeue(index, batch);
-            return Ok(());
-        }
         let head = slot.queue.pop_front();
         self.requeue(index, batch);
-        let Some(head) = head else { return Ok(()) };
-        if head.attempt + 1 < ATTEMPTS && !batch.stopped {
-            // This very slot has no process now, so its next one, which takes the front of the queue, is a fresh one.
-            self.ensure_process(index)?;
-            self.prepare_job(index, batch, Flight { attempt: head.attempt + 1, ..head });
-            return self.flush(index, batch);
+        match head {
+            None => {}
+            Some(Sent::Load(work)) => {
+                let slot = &mut self.slots[index];
+                slot.failed_loads += 1;
+                if slot.failed_loads >= ATTEMPTS {
+                    slot.failed_loads = 0;
+                    let message = format!("a worker {how} while it loaded the circuit{status}");
+                    batch.fault(Some(work), Error::new(Kind::SimulatorUnavailable, message));
+                }
+            }
+            Some(Sent::Run(flight)) => {
+                let job = &batch.work[flight.work].jobs[flight.job];
+                let (outcome, message) = if hung {
+                    (Outcome::Timeout, format!("still running after {} s", job.wall_limit_s))
+                } else {
+                    (Outcome::Crash, format!("the worker {how}{status}"))
+                };
+                self.charge(index, batch, flight, failed(job.ticket, outcome, message, index));
+            }
         }
-        let job = &batch.jobs[head.job];
-        let (outcome, message) = if hung {
-            (Outcome::Timeout, format!("still running after {} s", job.wall_limit_s))
-        } else {
-            (Outcome::Crash, format!("the worker {how}{status}"))
-        };
-        let message = format!("{message} (attempt {} of {ATTEMPTS})", head.attempt + 1);
-        batch.answer(failed(job.ticket, outcome, message, index));
-        Ok(())
+    }
+
+    /// A job ended with its worker, which may be the worker's fault: it is tried once more in a fresh process, and only then
+    /// `answer` is taken. After a stop nothing is begun any more, so that it stays unanswered.
+    fn charge(&mut self, index: usize, batch: &mut Batch, flight: Flight, mut answer: Answer) {
+        if flight.attempt + 1 < ATTEMPTS {
+            let again = Flight { attempt: flight.attempt + 1, ..flight };
+            if batch.stopped {
+                batch.schedule.put_back(again);
+                return;
+            }
+            // This very slot has no process now, so that its next one is a fresh one.
+            if let Err(error) = self.ensure_process(index) {
+                batch.schedule.put_back(again);
+                batch.fault(None, error);
+                return;
+            }
+            self.prepare_job(index, batch, again);
+            self.flush(index, batch);
+            return;
+        }
+        answer.message += &format!(" (attempt {} of {ATTEMPTS})", flight.attempt + 1);
+        batch.schedule.finished(flight.work, answer.wall_s);
+        batch.answer(answer);
     }
 
     /// Gives up workers that have been at one job for longer than it may take.
-    fn end_hung(&mut self, batch: &mut Batch) -> Result<()> {
+    fn end_hung(&mut self, batch: &mut Batch) {
         for index in 0..self.slots.len() {
             if self.deadline(index, batch).is_some_and(|deadline| deadline <= Instant::now()) {
-                self.on_death(index, batch, HUNG)?;
+                self.on_death(index, batch, HUNG);
             }
         }
-        Ok(())
     }
 
     fn deadline(&self, index: usize, batch: &Batch) -> Option<Instant> {
         let slot = &self.slots[index];
-        let head = slot.queue.front()?;
-        let limit = if slot.loading {
-            LOAD_LIMIT
-        } else {
-            Duration::try_from_secs_f64(batch.jobs[head.job].wall_limit_s).unwrap_or(Duration::MAX)
-        };
         slot.process.as_ref()?;
+        let limit = match slot.queue.front()? {
+            Sent::Load(_) => LOAD_LIMIT,
+            Sent::Run(flight) => {
+                let limit_s = batch.work[flight.work].jobs[flight.job].wall_limit_s;
+                Duration::try_from_secs_f64(limit_s).unwrap_or(Duration::MAX)
+            }
+        };
         slot.since?.checked_add(limit)
     }
 
-    fn work(&mut self, batch: &mut Batch) -> Result<()> {
+    fn work(&mut self, batch: &mut Batch) {
         let mut cancel_sent = false;
         // Workers that died while there was nothing to do are found out before they are given work.
         while let Ok(event) = self.events.1.try_recv() {
-            self.on_event(event, batch)?;
+            self.on_event(event, batch);
         }
         loop {
             batch.stopped |= self.options.interrupt.load(Ordering::SeqCst);
@@ -329,24 +398,24 @@ impl WorkerPool {
                     }
                 }
             }
-            self.dispatch(batch)?;
+            self.dispatch(batch);
             let idle = self.slots.iter().all(|slot| slot.queue.is_empty());
-            if idle && (batch.stopped || batch.pending.is_empty()) {
-                return Ok(());
+            if idle && (batch.stopped || batch.schedule.is_empty()) {
+                return;
             }
             let next = (0..self.slots.len()).filter_map(|index| self.deadline(index, batch)).min();
             let wait = next.map_or(POLL, |deadline| deadline.saturating_duration_since(Instant::now()).min(POLL));
             match self.events.1.recv_timeout(wait) {
                 Ok(event) => {
-                    self.on_event(event, batch)?;
+                    self.on_event(event, batch);
                     // What has arrived counts before a deadline does.
                     while let Ok(event) = self.events.1.try_recv() {
-                        self.on_event(event, batch)?;
+                        self.on_event(event, batch);
                     }
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
-            self.end_hung(batch)?;
+            self.end_hung(batch);
         }
     }
 }
@@ -356,20 +425,13 @@ const HUNG: &str = "hung";
 
 impl Batch<'_> {
     fn answer(&mut self, answer: Answer) {
-        self.finished += 1;
-        self.busy_s += answer.wall_s;
         self.stopped |= !(self.on_answer)(answer);
     }
 
-    /// How many jobs a worker may hold: one until their length is known, then as many as bridge the gap, and towards the end
-    /// no more than its share.
-    fn depth(&self, workers: usize) -> usize {
-        if self.finished == 0 {
-            return 1;
-        }
-        let mean_s = (self.busy_s / self.finished as f64).max(1e-6);
-        let bridge = ((PREFETCH_S / mean_s) as usize).min(MAX_PREFETCH);
-        1 + bridge.min(self.pending.len() / workers)
+    /// Ends the call with this fault; of several the first is told.
+    fn fault(&mut self, work: Option<usize>, error: Error) {
+        self.stopped = true;
+        self.fault.get_or_insert(WorkFault { work, error });
     }
 }
 
@@ -387,22 +449,21 @@ fn failed(ticket: u64, outcome: Outcome, message: String, worker: usize) -> Answ
 }
 
 impl Simulator for WorkerPool {
-    fn run(&mut self, circuit: &Circuit, jobs: &[Job], on_answer: &mut dyn FnMut(Answer) -> bool) -> Result<()> {
-        if self.checked.as_ref() != Some(&circuit.key) {
-            check_circuit(circuit)?;
-            self.checked = Some(circuit.key.clone());
-        }
+    fn run_all(
+        &mut self,
+        work: &[Work<'_>],
+        on_answer: &mut dyn FnMut(Answer) -> bool,
+    ) -> std::result::Result<(), WorkFault> {
+        check_work(work)?;
         self.batch += 1;
-        let pending = (0..jobs.len()).map(|job| Flight { job, attempt: 0 }).collect();
-        let mut batch = Batch { circuit, jobs, on_answer, pending, stopped: false, finished: 0, busy_s: 0.0 };
-        let result = self.work(&mut batch);
-        if result.is_err() {
-            // Whatever still runs belongs to a call that is over.
-            for slot in &mut self.slots {
-                *slot = Slot::default();
-            }
+        for slot in &mut self.slots {
+            slot.work = None;
+            slot.failed_loads = 0;
         }
-        result
+        let schedule = Schedule::new(work, self.slots.len());
+        let mut batch = Batch { work, schedule, on_answer, stopped: false, fault: None };
+        self.work(&mut batch);
+        batch.fault.map_or(Ok(()), Err)
     }
 
     fn identity(&mut self) -> Result<String> {

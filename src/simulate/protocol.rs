@@ -20,8 +20,13 @@ const MAX_PAYLOAD_BYTES: u32 = 1 << 30;
 pub enum Request<'a> {
     /// Name and version of the simulator.
     Identify,
-    /// Load this circuit, in place of the one loaded.
-    Load(Cow<'a, Circuit>),
+    /// Load this circuit, in place of the one loaded; `batch` as for a job.
+    Load {
+        /// The call.
+        batch: u64,
+        /// The circuit.
+        circuit: Cow<'a, Circuit>,
+    },
     /// Run this job on the loaded circuit; `batch` is the pool's number for the call it belongs to.
     Run {
         /// The call.
@@ -54,7 +59,7 @@ pub enum Reply {
         /// ngspice is not to be trusted any more: the worker ends.
         retire: bool,
     },
-    /// The job was cancelled before it started.
+    /// The job, or the loading, was cancelled before it started.
     Skipped,
     /// The request needs a fresh worker: settings of earlier jobs cannot be taken back. The worker ends.
     Stale,

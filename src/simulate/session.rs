@@ -23,11 +23,6 @@ const T_STOP_TOLERANCE: f64 = 1e-6;
 /// Accepted points after which the check for a structurally singular circuit stops: its matrix fails at the first.
 const PROBE_POINTS: u64 = 2;
 
-/// What `.spiceinit` of the worker's private directory holds. A second thread per BSIM4 evaluation slows two workers on two
-/// cores 46 times; the rest keeps ngspice from asking, paging, and printing tables that nobody reads.
-pub const SPICEINIT: &str = "* written by gaincell\nset num_threads=1\nset nomoremode\nunset interactive\nset noinit\n\
-                             set norefvalue\nset noaskquit\n";
-
 /// What running a job led to.
 pub enum Done {
     /// The job's answer; if `retire`, this ngspice must not be used again.
@@ -114,6 +109,11 @@ impl Session {
         self.reload = false;
     }
 
+    /// Leaves libngspice as a deck with an undefined parameter does: it has asked to exit, and its heap is in doubt.
+    pub fn poison(&mut self) {
+        self.ngspice.circuit(&["poison", "r1 a 0 {undefined}", ".end"].map(String::from));
+    }
+
     /// Runs one job on the loaded circuit.
     pub fn run(&mut self, job: &Job) -> Done {
         let started = Instant::now();
@@ -133,8 +133,14 @@ impl Session {
             Err(error) => Err(refusal(error.problems()[0].message.clone())),
             Ok(()) => self.simulate(job, &mut answer),
         };
-        let mut retire = false;
+        let mut retire = self.ngspice.exited();
         match result {
+            // A result of an ngspice that asked to exit is none, however good it looks, and its failure may be another's.
+            result if retire => {
+                let words = result.err().map_or_else(String::new, |failure| format!(": {}", failure.message));
+                answer.outcome = Outcome::Crash;
+                answer.message = format!("ngspice asked to exit{words}");
+            }
             Ok(waveform) => {
                 let (measured, missing) = evaluate_all(&job.measurements, &waveform, &job.values);
                 answer.measured = measured;
@@ -146,7 +152,7 @@ impl Session {
             }
             Err(failure) => {
                 self.reload = true;
-                retire = failure.fatal || self.ngspice.exited();
+                retire |= failure.fatal;
                 if failure.singular && !retire && self.is_singular_unaltered(job) {
                     let deck = self.circuit.as_ref().map_or(&[][..], |circuit| &circuit.lines);
                     return Done::CircuitFault(singular_problem(&failure.message, deck));

@@ -14,25 +14,48 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::ffi::inherited_socket;
 use super::protocol::{Reply, Request, append_frame, read_frame};
-use super::session::{Done, SPICEINIT, Session};
+use super::session::{Done, Session};
+use super::{Job, SPICEINIT};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// Jobs between two readings of the resident memory; a reading costs about 10 us.
 const MEMORY_INTERVAL: u64 = 32;
 
+/// What a worker does to itself before a job, for tests of the supervision. gaincell's own worker never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Injected {
+    /// The process dies.
+    Kill,
+    /// The process does nothing any more.
+    Hang,
+    /// libngspice is left in the state in which a deck with an undefined parameter leaves it; then the job runs.
+    Poison,
+}
+
+/// Says what is to go wrong with a job.
+pub type Inject = dyn FnMut(&Job) -> Option<Injected>;
+
 /// Serves the pool at the other end of descriptor `fd` until there is nothing more to do; the process's exit code.
 pub fn worker_main(fd: i32) -> ExitCode {
+    worker_main_with(fd, &mut |_| None)
+}
+
+/// As [`worker_main`], in a program of its own that injects faults: name it in [`PoolOptions::worker_program`]; it is
+/// called as `program worker --fd N`.
+///
+/// [`PoolOptions::worker_program`]: super::PoolOptions::worker_program
+pub fn worker_main_with(fd: i32, inject: &mut Inject) -> ExitCode {
     #[cfg(target_os = "linux")]
     if rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).is_err() {
         return Kind::Internal.exit_code().into();
     }
-    match serve(fd) {
+    match serve(fd, inject) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => Kind::Io.exit_code().into(),
     }
 }
 
-fn serve(fd: i32) -> std::io::Result<()> {
+fn serve(fd: i32, inject: &mut Inject) -> std::io::Result<()> {
     let mut socket = inherited_socket(fd)?;
     let cancelled = Arc::new(AtomicU64::new(0));
     let (sender, requests) = channel();
@@ -41,7 +64,7 @@ fn serve(fd: i32) -> std::io::Result<()> {
         .name("requests".into())
         .spawn(move || read_requests(reading, &sender, &cancelled_by_reader))?;
     std::fs::write(".spiceinit", SPICEINIT)?;
-    answer_requests(&mut socket, &requests, &cancelled)
+    answer_requests(&mut socket, &requests, &cancelled, inject)
 }
 
 /// Keeps reading while ngspice runs, so that the pool never waits for a full socket and its end is noticed at once.
@@ -76,6 +99,7 @@ fn answer_requests(
     socket: &mut UnixStream,
     requests: &Receiver<Request<'static>>,
     cancelled: &AtomicU64,
+    inject: &mut Inject,
 ) -> std::io::Result<()> {
     let mut session: Option<Session> = None;
     let (mut jobs, mut resident_bytes) = (0u64, 0u64);
@@ -87,20 +111,21 @@ fn answer_requests(
             }
         }
         let Some(session) = session.as_mut() else { return Ok(()) };
+        forget_log();
         match request {
             Request::Identify => match identity(session) {
                 Ok(identity) => write_frame(socket, &Reply::Identity(identity))?,
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
-            Request::Load(circuit) if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
-            Request::Load(circuit) => match session.load(circuit.into_owned()) {
+            Request::Load { batch, .. } | Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
+                write_frame(socket, &Reply::Skipped)?;
+            }
+            Request::Load { circuit, .. } if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
+            Request::Load { circuit, .. } => match session.load(circuit.into_owned()) {
                 Ok(()) => write_frame(socket, &Reply::Loaded)?,
                 Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
             },
-            Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
-                write_frame(socket, &Reply::Skipped)?;
-            }
-            Request::Run { job, .. } => match session.run(&job) {
+            Request::Run { job, .. } => match run(session, &job, inject) {
                 Done::CircuitFault(problem) => return write_frame(socket, &Reply::CircuitFault((&problem).into())),
                 Done::Answer { answer, retire } => {
                     if jobs % MEMORY_INTERVAL == 0 {
@@ -118,6 +143,33 @@ fn answer_requests(
         }
     }
     Ok(())
+}
+
+fn run(session: &mut Session, job: &Job, inject: &mut Inject) -> Done {
+    match inject(job) {
+        None => {}
+        Some(Injected::Kill) => {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+        Some(Injected::Hang) => loop {
+            std::thread::park();
+        },
+        Some(Injected::Poison) => session.poison(),
+    }
+    session.run(job)
+}
+
+/// Empties the log that standard output and error go to: a message about a dead worker then quotes what it said in its last
+/// job, whatever ran before, and the log does not grow with the points.
+fn forget_log() {
+    let stderr = std::io::stderr();
+    let regular = rustix::fs::fstat(&stderr).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile && stat.st_size > 0
+    });
+    if regular {
+        // Both streams append, so that what comes next stands at the start again.
+        let _ = rustix::fs::ftruncate(&stderr, 0);
+    }
 }
 
 /// Resident memory of this process [bytes].

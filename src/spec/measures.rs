@@ -67,6 +67,26 @@ pub struct MeasureSpec {
     pub unit: Unit,
     /// How it is made.
     pub how: HowSpec,
+    /// What it may be, if the file says so.
+    pub limit: Option<SpecLimit>,
+}
+
+/// What a measurement may be, in its base unit; the ends count as passed.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct SpecLimit {
+    /// Least.
+    pub min: Option<f64>,
+    /// What the designer expects; it is shown and never judged.
+    pub typ: Option<f64>,
+    /// Greatest.
+    pub max: Option<f64>,
+}
+
+impl SpecLimit {
+    /// Does a value pass? A value that is no number does not.
+    pub fn passes(&self, value: f64) -> bool {
+        self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max) && !value.is_nan()
+    }
 }
 
 impl MeasureSpec {
@@ -150,12 +170,31 @@ pub(super) fn read(keys: &Keys<'_>) -> Vec<MeasureSpec> {
         if specs.iter().any(|spec| spec.column == column) {
             table.problem(Problem::new(Kind::SpecKey, format!("column `{column}` is measured twice")), "name");
         }
+        let limit = table.table("spec").map(|spec| read_limit(&spec, unit, how.as_ref()));
         table.finish();
         if let Some(how) = how {
-            specs.push(MeasureSpec { column, unit, how });
+            specs.push(MeasureSpec { column, unit, how, limit });
         }
     }
     specs
+}
+
+fn read_limit(keys: &Keys<'_>, unit: Unit, how: Option<&HowSpec>) -> SpecLimit {
+    let [min, typ, max] = ["min", "typ", "max"].map(|key| keys.quantity(key, unit));
+    if !["min", "typ", "max"].iter().any(|key| keys.has(key)) {
+        keys.missing("min", &format!("`min`, `typ` or `max`, as in max = \"{}\"", unit.example()));
+    }
+    if let (Some(low), Some(high)) = (min, max)
+        && low > high
+    {
+        keys.problem(Problem::new(Kind::SpecKey, "no value is between these limits").accepted("min below max"), "min");
+    }
+    if matches!(how, Some(HowSpec::Sample(..))) {
+        let problem = Problem::new(Kind::SpecKey, "a curve has no limits of its own");
+        keys.problem(problem.accepted("limits of `at`, `max` or another number"), "max");
+    }
+    keys.finish();
+    SpecLimit { min, typ, max }
 }
 
 fn read_how(keys: &Keys<'_>, kind: &str) -> Option<HowSpec> {

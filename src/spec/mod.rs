@@ -7,13 +7,19 @@
 //! | `tech`, `cell` | technology; the cell that the rows are about |
 //! | `bench` | a netlist, relative to `netlists/benches/` or to this file |
 //! | `[parameters.<p>]` | `unit` and `values`, or `from`, `to`, `steps`, `scale` (`linear`, `log`); `<p>` is a `.param` of the bench, or `temp` |
+//! | `[sampling]` | `method` (`grid`, `latin_hypercube`, `sobol`), and for the last two `points`, `seed`; `steps` is then left out |
+//! | `[corners.<name>]` | quantities for parameters of the bench, `vdd` and `temp`; the design runs once per corner |
 //! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
 //! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
+//! | `[measure.spec]` | `min`, `typ`, `max`: what the measurement may be, in its unit |
 //! | `[adaptive]`, `[multifidelity]` | refine where a measurement is uncertain, on the shape of a static sweep: see [`AdaptiveSpec`], [`MultifidelitySpec`] |
 //! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
+//! | `[ladder]` | `tiers`: how far points that do not converge may climb, 0 to 3 |
+//! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
 
 mod adaptive;
+mod design;
 mod measures;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +29,8 @@ use crate::keys::{Document, Keys};
 use crate::units::Unit;
 
 pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
-pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec};
+pub use design::{Corner, Guard, Sampling};
+pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
 
 /// One swept parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +39,12 @@ pub struct ParameterSpec {
     pub name: String,
     /// Its unit.
     pub unit: Unit,
-    /// Its values, in the order of the file, in the base unit.
+    /// Its values, in the order of the file, in the base unit; empty where the design chooses them in `range`.
     pub values: Vec<f64>,
+    /// Least and greatest value, in the base unit.
+    pub range: (f64, f64),
+    /// Written as a list of `values`: a design between them makes no sense, so it chooses among them.
+    pub listed: bool,
     /// Whether held-out points lie evenly in the logarithm.
     pub logarithmic: bool,
 }
@@ -89,6 +100,10 @@ pub struct SweepSpec {
     pub bench: PathBuf,
     /// Swept parameters, in the order of the file's names.
     pub parameters: Vec<ParameterSpec>,
+    /// How the design is chosen.
+    pub sampling: Sampling,
+    /// Corners that the design runs at; none means the technology's nominal conditions.
+    pub corners: Vec<Corner>,
     /// Held-out points, if any.
     pub held_out: Option<HeldOut>,
     /// Mismatch, if any.
@@ -101,6 +116,10 @@ pub struct SweepSpec {
     pub multifidelity: Option<MultifidelitySpec>,
     /// Limits per point.
     pub limits: Limits,
+    /// Highest tier that a point which does not converge may climb to.
+    pub ladder_tiers: u8,
+    /// Points that run again with a lower simulator floor.
+    pub guard: Guard,
     /// The file.
     pub file: PathBuf,
     /// Hash of its bytes.
@@ -125,8 +144,13 @@ impl SweepSpec {
         let tech = keys.require_string("tech", "a technology's name, as in \"generic28\"");
         let cell = keys.string("cell").unwrap_or_default();
         let bench = read_bench(&keys, path, benches);
-        let parameters: Vec<_> =
-            keys.named_tables("parameters").iter().map(|(name, table)| read_parameter(name, table)).collect();
+        let sampling = design::read_sampling(&keys);
+        let parameters: Vec<_> = keys
+            .named_tables("parameters")
+            .iter()
+            .map(|(name, table)| read_parameter(name, table, sampling != Sampling::Grid))
+            .collect();
+        let corners = design::read_corners(&keys, &parameters);
         let held_out = keys.table("held_out").map(|table| {
             let points = table.count("points");
             let seed = table.count("seed");
@@ -142,6 +166,14 @@ impl SweepSpec {
             let problem = Problem::new(Kind::SpecKey, "a multi-fidelity sweep needs to know its target and its error");
             keys.problem(problem.accepted("a table [adaptive] beside it"), "multifidelity");
         }
+        if adaptive.is_some() {
+            for other in ["sampling", "corners", "mismatch", "held_out"] {
+                if keys.has(other) {
+                    let message = format!("[{other}] chooses points, and so does [adaptive]");
+                    keys.problem(Problem::new(Kind::SpecKey, message).accepted("one of the two"), other);
+                }
+            }
+        }
         let limits = match keys.table("limits") {
             Some(table) => {
                 let limits = Limits {
@@ -153,6 +185,8 @@ impl SweepSpec {
             }
             None => DEFAULT_LIMITS,
         };
+        let ladder_tiers = design::read_ladder(&keys);
+        let guard = design::read_guard(&keys);
         keys.finish();
         document.check()?;
         let hash = blake3::hash(document.text().as_bytes()).to_hex()[..32].to_string();
@@ -163,15 +197,51 @@ impl SweepSpec {
             cell,
             bench,
             parameters,
+            sampling,
+            corners,
             held_out,
             mismatch,
             measures,
             adaptive,
             multifidelity,
             limits,
+            ladder_tiers,
+            guard,
             file: path.to_path_buf(),
             hash,
         })
+    }
+
+    /// The sweep at these corners only. It is a run of its own; its rows are those of the whole sweep.
+    ///
+    /// # Errors
+    /// [`Kind::SpecKey`] for a name that the file does not define.
+    pub fn at_corners(mut self, names: &[String]) -> Result<SweepSpec> {
+        if names.is_empty() {
+            return Ok(self);
+        }
+        let known: Vec<&str> = self.corners.iter().map(|corner| corner.name.as_str()).collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            let accepted =
+                if known.is_empty() { "none: the file has no [corners.<name>]".into() } else { known.join(", ") };
+            let problem = Problem::new(Kind::SpecKey, format!("sweep `{}` has no corner `{name}`", self.name));
+            return Err(problem.file(&self.file).key("corners").accepted(accepted).into());
+        }
+        self.corners.retain(|corner| names.contains(&corner.name));
+        let chosen: Vec<&str> = self.corners.iter().map(|corner| corner.name.as_str()).collect();
+        self.hash = blake3::hash(format!("{} {}", self.hash, chosen.join(" ")).as_bytes()).to_hex()[..32].to_string();
+        Ok(self)
+    }
+
+    /// The sweep on its full grid, whatever `[adaptive]` says. It is a run of its own, so that neither run takes the other's
+    /// rows for its own.
+    #[must_use]
+    pub fn on_grid(mut self) -> SweepSpec {
+        if self.adaptive.take().is_some() {
+            self.multifidelity = None;
+            self.hash = blake3::hash(format!("{} full grid", self.hash).as_bytes()).to_hex()[..32].to_string();
+        }
+        self
     }
 }
 
@@ -200,27 +270,36 @@ fn read_bench(keys: &Keys<'_>, file: &Path, benches: &Path) -> PathBuf {
     common
 }
 
-fn read_parameter(name: &str, keys: &Keys<'_>) -> ParameterSpec {
+fn read_parameter(name: &str, keys: &Keys<'_>, sampled: bool) -> ParameterSpec {
     let unit = read_unit(keys).unwrap_or(Unit::One);
     let logarithmic = keys.choice("scale", &[("linear", false), ("log", true)]).unwrap_or(false);
-    let values = if keys.has("values") {
+    let listed = keys.has("values");
+    let mut range = None;
+    let values = if listed {
         let values = keys.quantities("values", unit);
         if values.as_ref().is_some_and(Vec::is_empty) {
             let problem = Problem::new(Kind::SpecKey, "there is no value to sweep");
             keys.problem(problem.accepted("at least one value"), "values");
         }
         values.unwrap_or_default()
+    } else if sampled && !keys.has("steps") {
+        range = read_ends(keys, unit, logarithmic);
+        Vec::new()
     } else {
         read_range(keys, unit, logarithmic)
     };
     keys.finish();
-    ParameterSpec { name: name.to_ascii_lowercase(), unit, values, logarithmic }
+    let extent = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    let range = range.unwrap_or(extent);
+    ParameterSpec { name: name.to_ascii_lowercase(), unit, values, range, listed, logarithmic }
 }
 
 /// `from`, `to`, `steps`, both ends included.
 fn read_range(keys: &Keys<'_>, unit: Unit, logarithmic: bool) -> Vec<f64> {
-    let from = keys.require_quantity("from", unit);
-    let to = keys.require_quantity("to", unit);
+    let Some((from, to)) = read_ends(keys, unit, logarithmic) else {
+        keys.count("steps");
+        return Vec::new();
+    };
     let Some(steps) = keys.count("steps") else {
         if !keys.has("steps") {
             keys.missing("steps", "how many values from `from` to `to`, both included");
@@ -234,12 +313,19 @@ fn read_range(keys: &Keys<'_>, unit: Unit, logarithmic: bool) -> Vec<f64> {
         );
         return Vec::new();
     }
-    if logarithmic && !(from > 0.0 && to > 0.0) {
+    range(from, to, steps, logarithmic)
+}
+
+/// `from` and `to`; `None` if a logarithmic range cannot lie between them.
+fn read_ends(keys: &Keys<'_>, unit: Unit, logarithmic: bool) -> Option<(f64, f64)> {
+    let from = keys.require_quantity("from", unit);
+    let to = keys.require_quantity("to", unit);
+    if logarithmic && (from <= 0.0 || to <= 0.0) {
         let problem = Problem::new(Kind::SpecUnit, "a logarithmic range begins and ends above zero");
         keys.problem(problem.accepted("positive `from` and `to`, or scale = \"linear\""), "scale");
-        return Vec::new();
+        return None;
     }
-    range(from, to, steps, logarithmic)
+    Some((from, to))
 }
 
 /// `steps` values from `from` to `to`, both included, evenly in value or in logarithm.

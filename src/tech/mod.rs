@@ -51,6 +51,8 @@ pub struct Technology {
     pub a_vt_v_m: f64,
     /// Pelgrom's current-factor constant: sigma(beta)/beta = a_beta / sqrt(W L) [m].
     pub a_beta_m: f64,
+    /// Its tech.toml.
+    pub file: PathBuf,
     /// Hash of tech.toml's bytes.
     pub hash: String,
 }
@@ -119,7 +121,19 @@ impl Technology {
         keys.finish();
         document.check()?;
         let hash = blake3::hash(document.text().as_bytes()).to_hex()[..32].to_string();
-        Ok(Technology { name, description, vdd_v, temperature_degc, files, startup, devices, a_vt_v_m, a_beta_m, hash })
+        Ok(Technology {
+            name,
+            description,
+            vdd_v,
+            temperature_degc,
+            files,
+            startup,
+            devices,
+            a_vt_v_m,
+            a_beta_m,
+            file: path.to_path_buf(),
+            hash,
+        })
     }
 
     /// Names of the device wrappers.
@@ -151,6 +165,16 @@ fn read_device(name: &str, keys: &Keys<'_>) -> Device {
         .collect();
     keys.finish();
     Device { wrapper, mosfet, targets }
+}
+
+/// What a file at `file` means by the technology `name`: a path beside it if there is one, else the name itself.
+pub fn named_in(file: &Path, name: &str) -> String {
+    let beside = file.parent().unwrap_or(Path::new(".")).join(name);
+    if !name.is_empty() && (beside.is_file() || beside.join("tech.toml").is_file()) {
+        beside.to_string_lossy().into_owned()
+    } else {
+        name.to_string()
+    }
 }
 
 /// Names of the technologies in a folder, sorted.

@@ -8,7 +8,6 @@
 
 mod kernel;
 mod process;
-mod spread;
 mod tune;
 
 use nalgebra::DMatrix;
@@ -16,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 pub use kernel::Kernel;
 pub use process::{Hyperparameters, Prediction, Process};
-pub use spread::{MOST_AXES, spread};
 
 use crate::Result;
 use crate::fit::failed;
@@ -119,16 +117,23 @@ impl Surrogate {
             let hyper = tune::most_likely(kernel, &units, &trend, &values, start, options.seed)?;
             Some(Shape { logarithmic: logarithmic.to_vec(), degree, hyper })
         };
+        // Choices are judged on the samples that they were tuned on; the process of all samples is built once.
+        let clip = options.clip.map(|clip| plateaus(clip, samples));
+        let judged = |shape: Shape, most: usize| {
+            let (units, trend, values) = setting(&shape.logarithmic, shape.degree, most);
+            let process = Process::new(&shape.hyper, &units, &trend, &values)?;
+            let squares: f64 = process.leave_one_out().iter().map(|(error, _)| error * error).sum();
+            squares.is_finite().then_some((squares, shape))
+        };
         let finished = |shape: Shape| {
             let (units, trend, values) = setting(&shape.logarithmic, shape.degree, usize::MAX);
             let process = Process::new(&shape.hyper, &units, &trend, &values)?;
-            let clip = options.clip.map(|clip| plateaus(clip, samples));
             let (axes, left_out) = (axes.to_vec(), Vec::new());
             let mut surrogate = Surrogate { axes, shape, process, offset: least, scale, low_scale, clip, left_out };
             surrogate.left_out = surrogate.leave_one_out(samples);
             Some(surrogate)
         };
-        let better = |a: &Surrogate, b: &Surrogate| a.estimated_error().total_cmp(&b.estimated_error());
+        let better = |a: &(f64, Shape), b: &(f64, Shape)| a.0.total_cmp(&b.0);
         let chosen = match start {
             Some(shape) => Some(shape.clone()),
             None => {
@@ -140,16 +145,18 @@ impl Surrogate {
                 for logarithmic in scales(axes) {
                     for degree in degrees.clone().filter(enough) {
                         for kernel in Kernel::ALL {
-                            tried.extend(tuned(&logarithmic, degree, kernel, CHOSEN_ON, None).and_then(&finished));
+                            let shape = tuned(&logarithmic, degree, kernel, CHOSEN_ON, None);
+                            tried.extend(shape.and_then(|shape| judged(shape, CHOSEN_ON)));
                         }
                     }
                 }
-                tried.into_iter().min_by(better).map(|best| best.shape)
+                tried.into_iter().min_by(better).map(|(_, shape)| shape)
             }
         };
         let polished = chosen.and_then(|shape| {
             let again = tuned(&shape.logarithmic, shape.degree, shape.hyper.kernel, TUNED_ON, Some(&shape.hyper));
-            [Some(shape), again].into_iter().flatten().filter_map(&finished).min_by(better)
+            let both = [Some(shape), again].into_iter().flatten();
+            both.filter_map(|shape| judged(shape, TUNED_ON)).min_by(better).and_then(|(_, shape)| finished(shape))
         });
         polished.ok_or_else(|| {
             failed("surrogate", "no correlation could be factorized", "give points that differ in every parameter")

@@ -1,0 +1,137 @@
+//! The points: the nonlinearity sweep's bench over stored voltage and bit line, in scattered order.
+
+use std::path::Path;
+
+use gaincell::dataset::Outcome;
+use gaincell::error::{Error, Kind};
+use gaincell::measure::{Measurement, evaluate_all};
+use gaincell::simulate::{Circuit, Job, Simulator};
+use gaincell::spec::SweepSpec;
+use gaincell::sweep::{Combination, DESIGN, Planner};
+use gaincell::tech::Technology;
+use gaincell::waveform::Waveform;
+use gaincell::{Result, rng};
+
+/// How many points there are.
+const POINTS: u64 = 72;
+
+/// What one way saw of a point.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    pub time_points: u64,
+    pub charge_c: f64,
+}
+
+/// What one way did.
+pub struct Ran {
+    /// In the order of the points.
+    pub seen: Vec<Seen>,
+    /// Time of alters, analyses and measurements, summed over the workers [s].
+    pub wall_s: f64,
+}
+
+/// The points, as every way needs them.
+pub struct Bench {
+    circuit: Circuit,
+    jobs: Vec<Job>,
+    /// One complete deck per point, for `ngspice -b`.
+    pub decks: Vec<Vec<String>>,
+    /// Commands that set the start-up.
+    pub startup: Vec<String>,
+}
+
+impl Bench {
+    pub fn new(root: &Path, t_max: &str) -> Result<Bench> {
+        let netlists = root.join("netlists");
+        let spec = SweepSpec::read(&root.join("sweeps/nonlinearity.toml"), &netlists.join("benches"))?;
+        let tech = Technology::find(&spec.tech, &netlists.join("tech"))?;
+        let planner = Planner::new(&spec, &tech)?;
+        // Full pulses: every point then takes about as many time points.
+        let value = |k: u64, name: &str, (low, high): (f64, f64)| match name {
+            "t_pulse" => 15e-9,
+            _ => low + (high - low) * rng::uniform(1, k, "bench", name),
+        };
+        let combinations: Vec<Combination> = (0..POINTS)
+            .map(|k| Combination {
+                values: spec.parameters.iter().map(|p| value(k, &p.name, p.range)).collect(),
+                corner: None,
+                set: DESIGN,
+            })
+            .collect();
+        let plan = planner.plan(&combinations, 0)?;
+        let [group] = &plan.groups[..] else {
+            return Err(Error::new(Kind::Internal, "the read bench no longer alters what the sweep varies"));
+        };
+        let analysis = |text: &str| format!("{} {t_max}", text.rsplit_once(' ').map_or(text, |(head, _)| head));
+        let (mut jobs, mut decks) = (Vec::new(), Vec::new());
+        for (ticket, (point, combination)) in group.points.iter().zip(&combinations).enumerate() {
+            jobs.push(Job {
+                ticket: ticket as u64,
+                alters: point.alters.clone(),
+                analysis: analysis(&point.analysis),
+                t_stop_s: point.t_stop_s,
+                signals: group.signals.clone(),
+                values: point.row.values.clone(),
+                measurements: point.measurements.clone(),
+                keep_waveform: false,
+                max_time_points: spec.limits.time_points,
+                wall_limit_s: spec.limits.wall_s,
+            });
+            let mut overrides = group.fixed.clone();
+            overrides.extend(spec.parameters.iter().map(|p| p.name.clone()).zip(combination.values.iter().copied()));
+            let values = planner.deck().values(&overrides)?;
+            let extra = [format!(".options temp={}", tech.temperature_degc), format!(".{}", analysis(&point.analysis))];
+            decks.push(planner.deck().circuit(&values, &group.signals, &extra).lines);
+        }
+        let loaded = &group.circuit;
+        let circuit = Circuit { key: loaded.key.clone(), lines: loaded.lines.clone(), startup: plan.startup.clone() };
+        Ok(Bench { circuit, jobs, decks, startup: plan.startup.clone() })
+    }
+
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    fn measurements(&self) -> &[Measurement] {
+        &self.jobs[0].measurements
+    }
+
+    /// Runs all points `passes` times in the pool.
+    pub fn run(&self, pool: &mut dyn Simulator, passes: usize) -> Result<Ran> {
+        let repeated: Vec<Job> =
+            (0..passes * self.len()).map(|k| Job { ticket: k as u64, ..self.jobs[k % self.len()].clone() }).collect();
+        let mut ran = Ran { seen: vec![Seen { time_points: 0, charge_c: f64::NAN }; self.len()], wall_s: 0.0 };
+        let mut failure = None;
+        pool.run(&self.circuit, &repeated, &mut |answer| {
+            let charge_c = answer.measured.get("charge_c").and_then(|value| value.scalar());
+            match charge_c.filter(|_| answer.outcome == Outcome::Ok) {
+                Some(charge_c) => {
+                    let seen = Seen { time_points: answer.time_points, charge_c };
+                    ran.seen[answer.ticket as usize % self.jobs.len()] = seen;
+                    ran.wall_s += answer.wall_s;
+                }
+                None => failure = Some(answer.message),
+            }
+            failure.is_none()
+        })?;
+        match failure {
+            Some(message) => Err(Error::new(Kind::Internal, format!("a point of the bench failed: {message}"))),
+            None => Ok(ran),
+        }
+    }
+
+    /// What a waveform of point `k` says, by the same definitions as in a worker.
+    pub fn seen(&self, k: usize, waveform: &Waveform) -> Option<Seen> {
+        let (measured, _) = evaluate_all(self.measurements(), waveform, &self.jobs[k].values);
+        let charge_c = measured.get("charge_c")?.scalar()?;
+        Some(Seen { time_points: waveform.axis.len() as u64, charge_c })
+    }
+}

@@ -1,0 +1,142 @@
+//! How a sweep chooses its points, and what is done with those that fail or may be wrong.
+
+use super::ParameterSpec;
+use crate::error::{Kind, Problem};
+use crate::keys::Keys;
+use crate::units::{Unit, parse_any};
+
+/// Most points of a Sobol design: the sequence's published direction numbers are used to 16 bits.
+pub const SOBOL_POINTS: u64 = 1 << 16;
+
+/// Highest tier of the convergence ladder.
+const HIGHEST_TIER: u64 = 3;
+
+/// How the points of a design are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// Every combination of the parameters' values.
+    Grid,
+    /// One point in each of `points` slices of every parameter.
+    LatinHypercube {
+        /// How many points.
+        points: u64,
+        /// Seed.
+        seed: u64,
+    },
+    /// Owen-scrambled Sobol points; a longer design begins with the shorter one.
+    Sobol {
+        /// How many points.
+        points: u64,
+        /// Seed.
+        seed: u64,
+    },
+}
+
+/// Conditions under which the whole design runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corner {
+    /// Its name, a label of its rows.
+    pub name: String,
+    /// Parameters of the bench, `vdd` and `temp`, in base units, by name.
+    pub values: Vec<(String, f64)>,
+}
+
+/// A second run of a few points with a lower simulator floor: what moves was the floor, not the circuit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guard {
+    /// How many points; 0 for none.
+    pub points: u64,
+    /// Seed of their choice.
+    pub seed: u64,
+    /// Change from which a measurement counts as moved, relative to its value.
+    pub tolerance: f64,
+}
+
+pub(super) fn read_sampling(keys: &Keys<'_>) -> Sampling {
+    let Some(table) = keys.table("sampling") else { return Sampling::Grid };
+    let methods = [("grid", 0u8), ("latin_hypercube", 1), ("sobol", 2)];
+    if !table.has("method") {
+        table.missing("method", "\"grid\", \"latin_hypercube\" or \"sobol\"");
+    }
+    let method = table.choice("method", &methods).unwrap_or(0);
+    let (points, seed) = (table.count("points"), table.count("seed"));
+    if method > 0 {
+        for (key, found) in [("points", points), ("seed", seed)] {
+            if found.is_none() && !table.has(key) {
+                table.missing(key, "a whole number from 0 up");
+            }
+        }
+    } else if table.has("points") || table.has("seed") {
+        let problem = Problem::new(Kind::SpecKey, "a grid has the points that the parameters' steps give it");
+        table.problem(problem.accepted("method = \"grid\" alone"), "method");
+    }
+    let (points, seed) = (points.unwrap_or(1), seed.unwrap_or(0));
+    if method > 0 && points == 0 || method == 2 && points > SOBOL_POINTS {
+        let problem = Problem::new(Kind::SpecKey, format!("{points} points are not possible"));
+        table.problem(problem.accepted(format!("1 to {SOBOL_POINTS} points; latin_hypercube takes more")), "points");
+    }
+    table.finish();
+    match method {
+        1 => Sampling::LatinHypercube { points, seed },
+        2 => Sampling::Sobol { points, seed },
+        _ => Sampling::Grid,
+    }
+}
+
+pub(super) fn read_corners(keys: &Keys<'_>, parameters: &[ParameterSpec]) -> Vec<Corner> {
+    let read = |(name, table): &(String, Keys<'_>)| {
+        let mut values = Vec::new();
+        for key in table.names() {
+            let Some(text) = table.string(&key) else { continue };
+            let parsed = match key.as_str() {
+                "temp" => crate::units::parse_quantity(&text, Unit::Celsius),
+                "vdd" => crate::units::parse_quantity(&text, Unit::Volt),
+                _ => parse_any(&text).map(|(value, _)| value),
+            };
+            match parsed {
+                Ok(value) => values.push((key.to_ascii_lowercase(), value)),
+                Err(message) => table.problem(
+                    Problem::new(Kind::SpecUnit, message).accepted("a quantity with its unit, as in \"0.81 V\""),
+                    &key,
+                ),
+            }
+            if parameters.iter().any(|parameter| parameter.name == key.to_ascii_lowercase()) {
+                let problem = Problem::new(Kind::SpecKey, format!("`{key}` is swept already"));
+                table.problem(problem.accepted("parameters that are not in [parameters]"), &key);
+            }
+        }
+        table.finish();
+        Corner { name: name.clone(), values }
+    };
+    keys.named_tables("corners").iter().map(read).collect()
+}
+
+pub(super) fn read_ladder(keys: &Keys<'_>) -> u8 {
+    let Some(table) = keys.table("ladder") else { return HIGHEST_TIER as u8 };
+    let tiers = table.count("tiers");
+    if tiers.is_none() && !table.has("tiers") {
+        table.missing("tiers", "0 (off) to 3");
+    }
+    let tiers = tiers.unwrap_or(HIGHEST_TIER);
+    if tiers > HIGHEST_TIER {
+        let problem = Problem::new(Kind::SpecKey, format!("there is no tier {tiers}"));
+        table.problem(problem.accepted(format!("0 (off) to {HIGHEST_TIER}")), "tiers");
+    }
+    table.finish();
+    tiers.min(HIGHEST_TIER) as u8
+}
+
+pub(super) fn read_guard(keys: &Keys<'_>) -> Guard {
+    let default = Guard { points: 4, seed: 0, tolerance: 0.01 };
+    let Some(table) = keys.table("guard") else { return default };
+    let guard = Guard {
+        points: table.count("points").unwrap_or(default.points),
+        seed: table.count("seed").unwrap_or(default.seed),
+        tolerance: table.quantity("tolerance", Unit::One).unwrap_or(default.tolerance),
+    };
+    if guard.tolerance <= 0.0 {
+        table.problem(Problem::new(Kind::SpecUnit, "nothing is that equal").accepted("\"1 %\" or so"), "tolerance");
+    }
+    table.finish();
+    guard
+}
