@@ -129,8 +129,14 @@ pub fn refine(
     let mut shape: Option<Shape> = None;
     let mut rounds: Vec<Round> = Vec::new();
     loop {
-        let start = shape.as_ref().filter(|_| rounds.len() % CHOOSE_EVERY != 0);
-        let surrogate = Surrogate::fit(axes, &samples, &options, start)?;
+        let mut surrogate = Surrogate::fit(axes, &samples, &options, shape.as_ref())?;
+        if shape.is_some() && rounds.len() % CHOOSE_EVERY == 0 {
+            // What is chosen anew has to be better than what there was.
+            let anew = Surrogate::fit(axes, &samples, &options, None)?;
+            if anew.estimated_error() < surrogate.estimated_error() {
+                surrogate = anew;
+            }
+        }
         shape = Some(surrogate.shape().clone());
         let full_scale = samples.iter().chain(&check).map(|s| s.value.abs()).fold(f64::MIN_POSITIVE, f64::max);
         let squares: f64 = check.iter().map(|s| (surrogate.predict(&s.at, s.low).mean - s.value).powi(2)).sum();

@@ -113,3 +113,100 @@ pub fn adaptive_of(spec: &SweepSpec) -> Result<&AdaptiveSpec> {
         problem.file(&spec.file).key("adaptive").into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Row;
+    use crate::simulate::{Circuit, FakeSimulator, Job};
+    use crate::waveform::Waveform;
+
+    const SWEEP: &str = r#"
+schema = 1
+name = "knee"
+tech = "generic28"
+bench = "knee.cir"
+[parameters.r_load]
+unit = "ohm"
+from = "1 kohm"
+to = "9 kohm"
+steps = 30
+[parameters.v_in]
+unit = "V"
+from = "0 V"
+to = "1 V"
+steps = 30
+[adaptive]
+target = "v_out"
+error = 1e-3
+initial = 12
+batch = 5
+max_points = 22
+validation = 6
+[guard]
+points = 3
+[[measure]]
+name = "v_out"
+unit = "V"
+at = "v(out)"
+time = "1 ns"
+"#;
+
+    /// A project with one sweep of a divider.
+    fn project(dir: &std::path::Path) -> (Project, SweepSpec, Technology) {
+        for folder in ["sweeps", "netlists/benches"] {
+            std::fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        std::fs::write(dir.join("gaincell.toml"), "").unwrap();
+        std::fs::write(dir.join("sweeps/knee.toml"), SWEEP).unwrap();
+        let bench = "knee\n.param r_load=1k v_in=0.5\nvin in 0 {v_in}\nr1 in out 1k\nr2 out 0 {r_load}\n.tran 0.1n 2n\n.end\n";
+        std::fs::write(dir.join("netlists/benches/knee.cir"), bench).unwrap();
+        let project = Project::find(Some(dir), None).unwrap();
+        let spec = SweepSpec::read(&project.sweep_file("knee").unwrap(), &project.benches()).unwrap();
+        let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech");
+        (project, spec, Technology::find("generic28", &shipped).unwrap())
+    }
+
+    /// Any smooth function will do: decisions must not depend on the order in which answers come.
+    fn respond(_: &Circuit, job: &Job) -> Waveform {
+        let (r, v) = (job.values["r_load_ohm"], job.values["v_in_v"]);
+        let out = v * r / (r + 1e3) + 0.2 * (5.0 * v).sin();
+        Waveform { axis: vec![0.0, 2e-9], signals: [("v(out)".to_string(), vec![out, out])].into() }
+    }
+
+    fn run(dir: &std::path::Path, workers: usize, stop_after: Option<u64>) -> (Option<Vec<Row>>, u64) {
+        let (project, spec, tech) = project(dir);
+        let mut simulator = FakeSimulator::new(workers, respond);
+        let mut tell = |progress: Progress| stop_after.is_none_or(|most| progress.done < most);
+        let adaptive = adaptive_of(&spec).unwrap();
+        let result = run_adaptive(&project, &spec, adaptive, &tech, "quick", &mut simulator, &mut tell);
+        match (result, stop_after) {
+            (Ok(run), _) => {
+                let last = run.refined.trace.rounds.last().unwrap();
+                let guarded = run.summary.guarded;
+                assert_eq!((run.summary.points, guarded), (last.points + 6, 3));
+                (Some(run.dataset.rows), simulator.simulated())
+            }
+            (Err(error), Some(_)) => {
+                assert_eq!(error.kind(), Kind::Interrupted);
+                (None, simulator.simulated())
+            }
+            (Err(error), None) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn one_worker_and_four_decide_the_same_and_so_does_a_run_that_was_interrupted() {
+        let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let (one, simulated) = run(dirs[0].path(), 1, None);
+        let (four, _) = run(dirs[1].path(), 4, None);
+        assert!(one.as_ref().is_some_and(|rows| rows.len() > 12 + 6 + 3));
+        assert_eq!(one, four);
+        let (nothing, before) = run(dirs[2].path(), 4, Some(20));
+        assert!(nothing.is_none());
+        let (again, after) = run(dirs[2].path(), 1, None);
+        assert_eq!(one, again);
+        assert_eq!(before + after, simulated, "nothing is simulated twice");
+        assert_eq!(run(dirs[2].path(), 4, None), (one, 0));
+    }
+}

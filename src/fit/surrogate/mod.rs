@@ -102,9 +102,9 @@ impl Surrogate {
         let low_scale = low_ends.0.abs().max(low_ends.1.abs()).max(f64::MIN_POSITIVE);
         let values: Vec<f64> = inside.iter().map(|s| (s.value - least) / scale).collect();
         let setting = |logarithmic: &[bool], degree: usize, most: usize| {
-            // Every k-th sample in the order given: the same ones whatever was simulated first.
-            let stride = inside.len().div_ceil(most);
-            let some = || inside.iter().zip(&values).step_by(stride);
+            // Evenly over the order given, so that early and late samples have their share.
+            let (n, most) = (inside.len(), most.min(inside.len()));
+            let some = || (0..most).map(|k| k * n / most).map(|k| (inside[k], &values[k]));
             let units: Vec<Vec<f64>> = some().map(|(s, _)| unit(axes, logarithmic, &s.at)).collect();
             let row = |(s, u): (&Sample, &Vec<f64>)| terms(u, s.low.map(|low| low / low_scale), degree);
             let rows: Vec<Vec<f64>> = some().zip(&units).map(|((s, _), u)| row((s, u))).collect();
@@ -117,7 +117,7 @@ impl Surrogate {
             let hyper = tune::most_likely(kernel, &units, &trend, &values, start, options.seed)?;
             Some(Shape { logarithmic: logarithmic.to_vec(), degree, hyper })
         };
-        // Choices are judged on the samples that they were tuned on; the process of all samples is built once.
+        // Choices are judged on no more samples than tell them apart; the process of all samples is built once.
         let clip = options.clip.map(|clip| plateaus(clip, samples));
         let judged = |shape: Shape, most: usize| {
             let (units, trend, values) = setting(&shape.logarithmic, shape.degree, most);
@@ -146,7 +146,7 @@ impl Surrogate {
                     for degree in degrees.clone().filter(enough) {
                         for kernel in Kernel::ALL {
                             let shape = tuned(&logarithmic, degree, kernel, CHOSEN_ON, None);
-                            tried.extend(shape.and_then(|shape| judged(shape, CHOSEN_ON)));
+                            tried.extend(shape.and_then(|shape| judged(shape, TUNED_ON)));
                         }
                     }
                 }
