@@ -43,7 +43,7 @@ test: setup-for-tests ## run every test, with and without ngspice and polars; ch
 		echo "cargo clippy --all-targets -- $(LINT)"; cargo clippy --all-targets -- $(LINT); \
 	else echo "skipped: clippy is not installed"; fi
 
-soak: setup-for-tests ## 10,000 points with faults and kills, 50,000 points of memory; about ten minutes (`make test` holds 500 points)
+soak: setup-for-tests ## 10,000 points with faults and kills, 50,000 points of memory; about fifteen minutes (`make test` holds 500 points)
 	cargo test --test soak -- --full
 
 fmt: ## format the sources

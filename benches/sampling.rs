@@ -16,7 +16,7 @@ use gaincell::fit::surrogate::{Options, Sample, Surrogate};
 use gaincell::project::Project;
 use gaincell::simulate::{PoolOptions, WorkerPool};
 use gaincell::spec::SweepSpec;
-use gaincell::sweep::{DESIGN, HELD_OUT, SET_LABEL};
+use gaincell::sweep::{DESIGN, GUARD_INDEX, HELD_OUT, SET_LABEL};
 use gaincell::tech::Technology;
 
 type Failure = Box<dyn std::error::Error>;
@@ -77,8 +77,7 @@ fn main() -> Result<(), Failure> {
             row.is_some_and(|row| row.labels.get(SET_LABEL).is_some_and(|set| set == DESIGN))
         };
         let grid_s: f64 = runtimes.iter().filter(|(index, _)| is_design(**index)).map(|(_, r)| r.wall_s).sum();
-        let grid_steps: u64 =
-            runtimes.iter().filter(|(index, _)| is_design(**index)).map(|(_, r)| r.time_points).sum();
+        let grid_steps: u64 = runtimes.iter().filter(|(index, _)| is_design(**index)).map(|(_, r)| r.time_points).sum();
         let target = &adaptive_of(&spec_of(ways[0])?)?.target.clone();
         let (train, test) = (rows(&dataset, &spec, target, DESIGN)?, rows(&dataset, &spec, target, HELD_OUT)?);
         let full_scale = train.iter().map(|s| s.value.abs()).fold(0.0, f64::max);
@@ -103,7 +102,8 @@ fn main() -> Result<(), Failure> {
             let through = own_fit(grid, &dense, &test, full_scale, tech.vdd_v)?;
             let of_run = |name: &str| -> Result<u64, Failure> {
                 let runtimes = Dataset::read_runtimes(&latest_run(&project, name, &tech.name)?)?;
-                Ok(runtimes.values().map(|r| r.time_points).sum())
+                let own = runtimes.iter().filter(|(index, _)| **index < GUARD_INDEX);
+                Ok(own.map(|(_, r)| r.time_points).sum())
             };
             let low_steps = spec.multifidelity.as_ref().map_or(Ok(0), |low| of_run(&low.sweep))?;
             let steps = (of_run(way)? + low_steps) as f64 / grid_steps as f64;

@@ -304,7 +304,7 @@ fn the_command_finds_a_point_by_place_and_by_identity() {
     let (_, out, err) = gaincell(root, &["explain", "rc:1", "--run"]);
     assert!(out.contains("another identity"), "{out}{err}");
     for (point, code, words) in [
-        ("rc:3", 2, "0 to 2"),
+        ("rc:3", 2, "a place in the design"),
         ("rc", 2, "names no point"),
         ("ffffffffffff", 2, "no point begins with"),
         ("nobody:1", 14, "there is no sweep"),

@@ -88,6 +88,16 @@ impl Bench {
         Ok(Bench { circuit, jobs, decks, startup: plan.startup.clone() })
     }
 
+    /// Leaves out the points that were seen to take more time points than that; how many stay.
+    pub fn at_most(&mut self, time_points: u64, seen: &[Seen]) -> usize {
+        let mut keep = seen.iter().map(|seen| seen.time_points <= time_points);
+        self.jobs.retain(|_| keep.next().unwrap_or(false));
+        let mut keep = seen.iter().map(|seen| seen.time_points <= time_points);
+        self.decks.retain(|_| keep.next().unwrap_or(false));
+        self.jobs.iter_mut().enumerate().for_each(|(ticket, job)| job.ticket = ticket as u64);
+        self.jobs.len()
+    }
+
     pub fn len(&self) -> usize {
         self.jobs.len()
     }

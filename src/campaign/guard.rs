@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::{Outcome, Row, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Dataset, Outcome, Row, Value};
 use crate::sweep::GUARD_INDEX;
 
 /// The label that says what a guard found: one of the following.
@@ -59,6 +61,35 @@ pub fn moved(row: &Row, guard: &Row, scales: &BTreeMap<String, f64>, tolerance: 
         }
     }
     found
+}
+
+/// A column that moved with the simulator's floor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FloorFinding {
+    /// The measurement's column.
+    pub column: String,
+    /// Greatest change of a guarded value, relative to it.
+    pub change: f64,
+    /// Guarded points at which it moved.
+    pub points: u64,
+}
+
+/// The columns of a run that moved with the simulator's floor, in alphabetical order.
+pub fn floor_findings(dataset: &Dataset) -> Vec<FloorFinding> {
+    let Some(tolerance) = dataset.manifest.guard_tolerance else { return Vec::new() };
+    let scales = scales(&dataset.rows);
+    let by_index: BTreeMap<u64, &Row> = dataset.rows.iter().map(|row| (row.index, row)).collect();
+    let mut found: BTreeMap<String, FloorFinding> = BTreeMap::new();
+    for row in dataset.rows.iter().filter(|row| row.labels.get(FLOOR_LABEL).is_some_and(|label| label == DOMINATED)) {
+        let Some(guard) = by_index.get(&(row.index + GUARD_INDEX)) else { continue };
+        for (column, change) in moved(row, guard, &scales, tolerance) {
+            let finding = FloorFinding { column: column.clone(), change: 0.0, points: 0 };
+            let finding = found.entry(column).or_insert(finding);
+            finding.change = finding.change.max(change);
+            finding.points += 1;
+        }
+    }
+    found.into_values().collect()
 }
 
 /// The greatest magnitude of each column.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::latest_run;
+use super::{FloorFinding, floor_findings, latest_run};
 use crate::dataset::{Dataset, View};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::fit::ModelFit;
@@ -105,6 +105,22 @@ impl Models {
         ]
     }
 
+    /// Every fit with the sweeps that it takes its rows from.
+    fn fits_and_sweeps(&mut self) -> [(&mut ModelFit, &'static [&'static str]); 10] {
+        [
+            (&mut self.write.fit, &["write"]),
+            (&mut self.retention.fit, &["leakage", "capacitance", "retention"]),
+            (&mut self.exponential.fit, &["retention"]),
+            (&mut self.nonlinearity.fit, &["nonlinearity"]),
+            (&mut self.published_cubic.fit, &["nonlinearity"]),
+            (&mut self.cubic.fit, &["nonlinearity"]),
+            (&mut self.readout.fit, &["readout"]),
+            (&mut self.readout_signed.fit, &["readout_signed"]),
+            (&mut self.variability.fit, &["variability_cell"]),
+            (&mut self.variability_readout.fit, &["variability_readout"]),
+        ]
+    }
+
     /// Charge of one unit of p at full pulse length [C].
     pub fn charge_per_unit_c(&self) -> f64 {
         self.nonlinearity.model.charge_per_unit_c
@@ -180,7 +196,7 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
     let (levels, between) = every_other_level(&at_precharge(&train));
     let published_cubic = fit_published_cubic(&levels, &between, &condition, LIMITS.nonlinearity)?;
     let cubic = fit_least_squares_cubic(&levels, &between, &condition, LIMITS.nonlinearity)?;
-    Ok(Models {
+    let mut models = Models {
         write: write(dataset(datasets, "write")?, tech)?,
         retention,
         exponential,
@@ -191,7 +207,31 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         readout_signed: readout(dataset(datasets, "readout_signed")?, true)?,
         variability: variability_cell(dataset(datasets, "variability_cell")?)?,
         variability_readout: variability_readout(dataset(datasets, "variability_readout")?)?,
-    })
+    };
+    for (fit, sweeps) in models.fits_and_sweeps() {
+        for name in sweeps {
+            fit.notes.extend(weaknesses(dataset(datasets, name)?));
+        }
+    }
+    Ok(models)
+}
+
+/// What a fit's reader must know of a sweep's rows: relaxed ones were left out, some measurements follow the simulator's floor.
+fn weaknesses(dataset: &Dataset) -> Vec<String> {
+    let sweep = &dataset.manifest.sweep;
+    let relaxed = dataset.relaxed().len();
+    let left_out = (relaxed > 0)
+        .then(|| format!("{relaxed} rows of the sweep {sweep} ended well only at a relaxed tier and were left out"));
+    let moved = |f: FloorFinding| {
+        format!(
+            "{} of the sweep {sweep} is dominated by the simulator's floor: it moved by up to {:.1} % at gmin/10 and tighter \
+             tolerances, at {} of the points that ran again",
+            f.column,
+            100.0 * f.change,
+            f.points
+        )
+    };
+    left_out.into_iter().chain(floor_findings(dataset).into_iter().map(moved)).collect()
 }
 
 fn set<'a>(dataset: &'a Dataset, label: &str) -> View<'a> {

@@ -40,6 +40,7 @@ pub(super) fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan:
         };
         point.measurements.iter().map(column).collect()
     });
+    manifest.guard_tolerance = (spec.guard.points > 0).then_some(spec.guard.tolerance);
     manifest.planned = plan.len() as u64;
     manifest
 }

@@ -159,7 +159,8 @@ time = "1 ns"
         }
         std::fs::write(dir.join("gaincell.toml"), "").unwrap();
         std::fs::write(dir.join("sweeps/knee.toml"), SWEEP).unwrap();
-        let bench = "knee\n.param r_load=1k v_in=0.5\nvin in 0 {v_in}\nr1 in out 1k\nr2 out 0 {r_load}\n.tran 0.1n 2n\n.end\n";
+        let bench =
+            "knee\n.param r_load=1k v_in=0.5\nvin in 0 {v_in}\nr1 in out 1k\nr2 out 0 {r_load}\n.tran 0.1n 2n\n.end\n";
         std::fs::write(dir.join("netlists/benches/knee.cir"), bench).unwrap();
         let project = Project::find(Some(dir), None).unwrap();
         let spec = SweepSpec::read(&project.sweep_file("knee").unwrap(), &project.benches()).unwrap();

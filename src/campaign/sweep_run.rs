@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::estimate::Estimate;
-use super::guard::{FLOOR_LABEL, UNCHECKED, judge};
+use super::guard::{FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, judge};
 use super::provenance::manifest;
 use super::spec_verdict::{SpecVerdict, spec_verdicts};
 use crate::dataset::{Dataset, Outcome, PointId, Row, Run, Runtime, Status, Store};
@@ -41,6 +41,9 @@ pub struct SweepSummary {
     pub guarded: u64,
     /// Those of them that moved.
     pub floor_dominated: u64,
+    /// The measurements that moved.
+    #[serde(default)]
+    pub floor: Vec<FloorFinding>,
     /// Wall time of this run [s].
     pub wall_s: f64,
     /// The measurements that have limits, per corner.
@@ -406,6 +409,7 @@ impl<'a> SweepRun<'a> {
             cached: self.progress.cached.min(points),
             guarded: count(&|row| row.labels.get(FLOOR_LABEL).is_some_and(|l| l != UNCHECKED)),
             floor_dominated: count(&floor(super::guard::DOMINATED)),
+            floor: floor_findings(&dataset),
             wall_s: self.started.elapsed().as_secs_f64(),
             spec: spec_verdicts(spec, &dataset),
         };

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{Forecast, Stopped, SweepSummary, Trace, forecast, run_adaptive, run_sweep};
+use crate::campaign::{FloorFinding, Forecast, Stopped, SweepSummary, Trace, forecast, run_adaptive, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lint::lint_sweep;
@@ -192,10 +192,8 @@ fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str
             !context.interrupt.load(Ordering::SeqCst)
         };
         let result = match &spec.adaptive {
-            Some(adaptive) => {
-                run_adaptive(&context.project, spec, adaptive, tech, profile, pool.as_mut(), &mut tell)
-                    .map(|run| (run.summary, run.dataset, Some(run.refined.trace)))
-            }
+            Some(adaptive) => run_adaptive(&context.project, spec, adaptive, tech, profile, pool.as_mut(), &mut tell)
+                .map(|run| (run.summary, run.dataset, Some(run.refined.trace))),
             None => run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut tell)
                 .map(|(summary, dataset)| (summary, dataset, None)),
         };
@@ -210,8 +208,10 @@ fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str
             );
         }
         if summary.floor_dominated > 0 {
-            let text = format!("{} of {} guarded points moved with", summary.floor_dominated, summary.guarded);
-            note(context, &format!("{:20} {text} the simulator's floor: see `floor` in points.parquet", ""));
+            let column = |f: &FloorFinding| format!("{} by up to {:.1} %", f.column, 100.0 * f.change);
+            let columns: Vec<String> = summary.floor.iter().map(column).collect();
+            let text = format!("{} of {} guarded points moved", summary.floor_dominated, summary.guarded);
+            note(context, &format!("{:20} {text} at gmin/10 and tighter tolerances: {}", "", columns.join(", ")));
         }
         if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
             note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));

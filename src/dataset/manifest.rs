@@ -106,6 +106,9 @@ pub struct Manifest {
     pub labels: Vec<String>,
     /// Measurements.
     pub measurements: Vec<MeasuredColumn>,
+    /// Change from which a guarded measurement counts as moved, relative; `None` without a guard.
+    #[serde(default)]
+    pub guard_tolerance: Option<f64>,
     /// Points of the design.
     pub planned: u64,
     /// Rows by the name of their outcome, every outcome named.
@@ -141,6 +144,7 @@ impl Manifest {
             values: Vec::new(),
             labels: Vec::new(),
             measurements: Vec::new(),
+            guard_tolerance: None,
             planned: 0,
             counts: count([]),
             cached: 0,

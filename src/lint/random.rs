@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::circuit::evaluate;
 use super::{Finding, Input};
-use crate::netlist::{Line, braced, tokens};
+use crate::netlist::{Line, braced, dropped, tokens};
 
 const DRAWING: [&str; 5] = ["agauss", "gauss", "aunif", "unif", "limit"];
 const SWITCHES: [&str; 6] =
@@ -34,7 +34,7 @@ pub(super) fn check(input: &Input<'_>, findings: &mut Vec<Finding>) {
         }
     }
     let mut local: BTreeMap<String, f64> = BTreeMap::new();
-    for line in &input.source.lines {
+    for (line, dropped) in input.source.lines.iter().zip(dropped(&input.source.lines)) {
         match line.head().as_str() {
             ".subckt" => local = defaults(line),
             ".ends" => local.clear(),
@@ -42,12 +42,12 @@ pub(super) fn check(input: &Input<'_>, findings: &mut Vec<Finding>) {
         }
         let lower = line.text.to_ascii_lowercase();
         switch(input, line, &lower, findings);
-        if !DRAWING.iter().any(|name| lower.contains(name)) {
+        if dropped || !DRAWING.iter().any(|name| lower.contains(name)) {
             continue;
         }
         let lookup = |name: &str| local.get(name).or_else(|| input.netlist.values.get(name)).copied().or(Some(UNKNOWN));
         let mut texts = braced(&lower);
-        texts.extend(tokens(&lower).iter().filter_map(|t| t.split_once('=').map(|(_, value)| value.to_string())));
+        texts.extend(assigned(&lower));
         let drawing = texts.iter().find_map(|text| has_effect(text, &lookup));
         if let Some(function) = drawing {
             findings.push(
@@ -58,6 +58,19 @@ pub(super) fn check(input: &Input<'_>, findings: &mut Vec<Finding>) {
             );
         }
     }
+}
+
+/// The right-hand sides of a line's assignments, also of those that go on after a brace: `.param a = {b} + c*agauss(...)`.
+fn assigned(lower: &str) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for token in tokens(lower) {
+        match (token.split_once('='), texts.last_mut()) {
+            (Some((_, value)), _) => texts.push(value.to_string()),
+            (None, Some(last)) => last.push_str(&token),
+            (None, None) => {}
+        }
+    }
+    texts.iter().map(|text| text.replace('{', "(").replace('}', ")").replace('\'', "")).collect()
 }
 
 /// `.param mc_mm_switch=1` and its like.
@@ -170,6 +183,10 @@ mod tests {
         assert_eq!(has_effect("gauss(5, 0, 3)", &at(0.0)), None);
         assert_eq!(has_effect("aunif(0, 0.1)*2 + unif(1, 0.1)", &at(0.0)), Some("aunif"));
         assert_eq!(has_effect("x > 1 ? agauss(0,1,1) : 0", &at(0.0)), Some("agauss"), "not readable: taken to matter");
+        let process = assigned(".param a = {1.0+0*x} + mc_mm_switch*exp(agauss(0,0.1,1)) b={2}");
+        assert_eq!(process, ["(1.0+0*x)+mc_mm_switch*exp(agauss(0,0.1,1))", "(2)"]);
+        assert_eq!(has_effect(&process[0], &at(0.0)), None);
+        assert_eq!(has_effect(&process[0], &at(1.0)), Some("agauss"));
         assert_eq!(has_effect("limits(1)", &at(0.0)), None);
     }
 }

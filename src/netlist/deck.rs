@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::alter::{AlterPlan, plan_line};
+use super::reach::dropped;
 use super::source::{Line, Origin, TechFiles, read_deck};
 use super::{braced, tokens};
 use crate::error::{Error, Kind, Problem, Result};
@@ -170,11 +171,11 @@ impl Deck {
     pub fn option(&self, name: &str, values: &BTreeMap<String, f64>) -> Option<f64> {
         let lines = self.lines.iter().filter(|line| matches!(line.head().as_str(), ".options" | ".option" | ".opt"));
         let words = lines.flat_map(|line| tokens(&line.text));
-        let given = words.filter_map(|word| {
+        let mut given = words.filter_map(|word| {
             let (key, value) = word.split_once('=')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['{', '}', '\'']).to_string())
         });
-        let last = given.last()?;
+        let last = given.next_back()?;
         crate::expr::spice_number(&last).or_else(|| Expr::parse(&last).ok()?.eval(&|n| values.get(n).copied()).ok())
     }
 
@@ -273,11 +274,10 @@ impl Deck {
             known.insert(parameter.name.clone());
         }
         let mut scopes: Vec<BTreeSet<String>> = vec![globals];
-        for line in self
-            .lines
-            .iter()
-            .chain([&Line { text: format!(".{}", self.analysis.text), origin: self.analysis.origin.clone() }])
-        {
+        let analysis = Line { text: format!(".{}", self.analysis.text), origin: self.analysis.origin.clone() };
+        // What ngspice drops cannot poison it.
+        let dropped = dropped(&self.lines).into_iter().chain([false]);
+        for (line, dropped) in self.lines.iter().chain([&analysis]).zip(dropped) {
             match line.head().as_str() {
                 ".subckt" | ".param" => {
                     let assigned = tokens(&line.text)
@@ -297,7 +297,7 @@ impl Deck {
                 }
                 _ => {}
             }
-            let Some(scope) = scopes.last() else { break };
+            let Some(scope) = scopes.last().filter(|_| !dropped) else { continue };
             // What our own parser cannot read (ternaries, .func) is left to ngspice's judgement.
             let exprs = braced(&line.text).into_iter().filter_map(|text| Expr::parse(&text).ok());
             for name in exprs.flat_map(|expr| expr.names()).filter(|name| !name.contains('(') && !scope.contains(name))
@@ -433,13 +433,15 @@ mod tests {
 
     #[test]
     fn an_undefined_parameter_names_its_line() {
-        for text in
-            ["t\nr1 a 0 {nobody}\n.op\n", "t\n.param x={y}\n.op\n", "t\n.subckt s a k=1\nr1 a 0 {k*m0}\n.ends\n.op\n"]
-        {
+        let inside = "t\nx1 a s\n.subckt s a k=1\nr1 a 0 {k*m0}\n.ends\n.op\n";
+        for text in ["t\nr1 a 0 {nobody}\n.op\n", "t\n.param x={y}\n.op\n", inside] {
             let error = deck(text).unwrap_err();
             assert_eq!(error.kind(), Kind::UndefinedParameter, "{text}");
             assert!(error.problems()[0].line.is_some());
         }
         assert_eq!(deck("t\nr1 a 0 1\n").unwrap_err().kind(), Kind::NetlistSyntax);
+        // ngspice drops what nothing uses before it evaluates names, and so runs these.
+        deck(&inside.replace("x1 a s\n", "r2 a 0 1k\n")).unwrap();
+        deck("t\nr2 a 0 1k\n.model idle c cox={nobody} w=1u\n.op\n").unwrap();
     }
 }

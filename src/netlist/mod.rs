@@ -3,10 +3,12 @@
 mod alter;
 mod deck;
 mod instances;
+mod reach;
 mod source;
 
 pub use deck::{Analysis, AnalysisKind, Deck, LoadedCircuit};
 pub use instances::DeviceInstance;
+pub(crate) use reach::dropped;
 pub use source::{Line, Origin, Source, TechFiles, locate};
 
 /// Splits a SPICE line into tokens: white space outside braces, quotes and parentheses separates; `a = b` is one token `a=b`.

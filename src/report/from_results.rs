@@ -40,6 +40,9 @@ impl From<&SweepSummary> for SweepRow {
             points: sweep.points,
             ok: sweep.ok,
             failed: sweep.failed,
+            relaxed: sweep.relaxed,
+            guarded: sweep.guarded,
+            floor: sweep.floor.iter().map(|f| format!("{} {:.1} %", f.column, 100.0 * f.change)).collect(),
             cached: sweep.cached,
             wall_s: sweep.wall_s,
         }

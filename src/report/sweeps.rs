@@ -15,6 +15,12 @@ pub struct SweepRow {
     pub ok: u64,
     /// Points that ended otherwise.
     pub failed: u64,
+    /// Points that ended `ok` only at a relaxed tier.
+    pub relaxed: u64,
+    /// Points that ran again at a lower simulator floor.
+    pub guarded: u64,
+    /// The measurements that moved then, and by how much.
+    pub floor: Vec<String>,
     /// Points that came from earlier runs.
     pub cached: u64,
     /// Wall time [s].

@@ -79,11 +79,13 @@ impl Process {
         self.child.id()
     }
 
-    /// Ends the process and says how it ended, with the last lines of its log.
-    pub fn end(mut self) -> String {
+    /// Ends the process; whether it had ended by itself, and how it ended with the last lines of its log.
+    pub fn end(mut self) -> (bool, String) {
         // A worker that ends by itself is given the time to do so, for the sake of its exit status.
+        let mut by_itself = false;
         for _ in 0..50 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            by_itself = !matches!(self.child.try_wait(), Ok(None));
+            if by_itself {
                 break;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -91,7 +93,7 @@ impl Process {
         let _ = self.child.kill();
         let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         let log = tail(&mut self.log);
-        if log.is_empty() { status } else { format!("{status}: {log}") }
+        (by_itself, if log.is_empty() { status } else { format!("{status}: {log}") })
     }
 }
 

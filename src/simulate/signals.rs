@@ -22,19 +22,23 @@ pub struct Plot {
 impl Plot {
     /// The plot that the last analysis left: the current one, or for `noise` the spectra rather than the totals.
     pub fn newest(ngspice: &mut Ngspice) -> Option<Plot> {
+        // The first is all that most analyses leave; listing the others costs time at every point.
         let current = ngspice.current_plot();
-        let mut names = vec![current];
-        names.extend(ngspice.plots());
-        let mut fallback = None;
-        for name in names.into_iter().filter(|name| name != "const" && !name.is_empty()) {
-            let vectors = ngspice.vectors(&name).into_iter().map(|v| (v.to_ascii_lowercase(), v)).collect();
-            let plot = Plot { name, vectors };
-            if plot.scale().is_some() {
-                return Some(plot);
-            }
-            fallback.get_or_insert(plot);
+        let first = Plot::named(ngspice, current);
+        if first.as_ref().is_some_and(|plot| plot.scale().is_some()) {
+            return first;
         }
-        fallback
+        let others: Vec<Plot> = ngspice.plots().into_iter().filter_map(|name| Plot::named(ngspice, name)).collect();
+        let (mut spectra, totals): (Vec<Plot>, Vec<Plot>) = others.into_iter().partition(|plot| plot.scale().is_some());
+        if spectra.is_empty() { first.or_else(|| totals.into_iter().next()) } else { Some(spectra.remove(0)) }
+    }
+
+    fn named(ngspice: &mut Ngspice, name: String) -> Option<Plot> {
+        if name == "const" || name.is_empty() {
+            return None;
+        }
+        let vectors = ngspice.vectors(&name).into_iter().map(|v| (v.to_ascii_lowercase(), v)).collect();
+        Some(Plot { name, vectors })
     }
 
     fn scale(&self) -> Option<&String> {

@@ -5,20 +5,20 @@
 //! Without arguments it is a test of 500 points; `--full` (`make soak`) has 10,000, and looks at memory over 50,000. The program
 //! is its own parent (`sweep`) and its own worker (`worker`).
 
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 mod faults;
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 mod sweep;
 
-#[cfg(not(feature = "simulate"))]
+#[cfg(not(all(feature = "simulate", feature = "dataset")))]
 fn main() {}
 
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 fn main() -> std::process::ExitCode {
     soak::main()
 }
 
-#[cfg(feature = "simulate")]
+#[cfg(all(feature = "simulate", feature = "dataset"))]
 mod soak {
     use std::collections::BTreeMap;
     use std::path::Path;
@@ -149,15 +149,15 @@ mod soak {
                 continue;
             };
             let (outcome, word) = match fault.what {
-                Injected::Kill => (Outcome::Crash, "signal: 9"),
+                Injected::Kill => (Outcome::Crash, "the worker died: signal: 9"),
                 Injected::Hang => (Outcome::Timeout, "still running"),
                 Injected::Poison => (Outcome::Crash, "asked to exit"),
             };
             assert_eq!(row.outcome, outcome, "{fault:?}: {row:?}");
             assert!(row.message.contains(word) && row.message.contains("attempt 2 of 2"), "{fault:?}: {row:?}");
-            assert!(
-                row.measured.is_empty() && (&row.id, row.index, &row.values) == (&clean.id, clean.index, &clean.values)
-            );
+            assert!(row.measured.is_empty() && (row.index, &row.values) == (clean.index, &clean.values), "{row:?}");
+            // A point that would not converge either has its last tier's identity in the undisturbed run.
+            assert!(row.id == clean.id || row.tier < clean.tier, "{row:?} {clean:?}");
         }
         assert!(hit.iter().all(|hits| *hits > 0), "every fault comes up: {hit:?}");
     }

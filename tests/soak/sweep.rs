@@ -137,9 +137,10 @@ pub fn child(root: &Path, out: &Path, workers: usize) -> gaincell::Result<()> {
     let program = std::env::current_exe().map_err(|error| gaincell::Error::io(out, "find this program", error))?;
     let workers = NonZeroUsize::new(workers);
     let mut pool = WorkerPool::new(PoolOptions { workers, ..PoolOptions::new(program) })?;
-    let mut memory = String::new();
+    let (mut memory, mut sampled) = (String::new(), 0);
     run_sweep(&project, &spec, &tech, "soak", &mut pool, &mut |progress| {
-        if progress.done % 500 == 0 {
+        if progress.done >= sampled + 500 {
+            sampled = progress.done;
             let [own, theirs] = resident_memory();
             memory += &format!("{} {own} {theirs}\n", progress.done);
         }
