@@ -80,13 +80,20 @@ fn main() -> Result<(), Failure> {
         let grid_steps: u64 = runtimes.iter().filter(|(index, _)| is_design(**index)).map(|(_, r)| r.time_points).sum();
         let target = &adaptive_of(&spec_of(ways[0])?)?.target.clone();
         let (train, test) = (rows(&dataset, &spec, target, DESIGN)?, rows(&dataset, &spec, target, HELD_OUT)?);
+        // A surrogate is tuned on a part of many samples: of a grid, in an order that does not follow the axes.
+        let mut shuffled: Vec<(u64, Sample)> = Vec::new();
+        for (k, sample) in train.iter().enumerate() {
+            shuffled.push((gaincell::rng::bits(1, k as u64, "bench", "order"), sample.clone()));
+        }
+        shuffled.sort_by_key(|(key, _)| *key);
+        let shuffled: Vec<Sample> = shuffled.into_iter().map(|(_, sample)| sample).collect();
         let full_scale = train.iter().map(|s| s.value.abs()).fold(0.0, f64::max);
         let own = own_fit(grid, &train, &test, full_scale, tech.vdd_v)?;
         for way in ways {
             let spec = spec_of(way)?;
             let adaptive = adaptive_of(&spec)?;
             let options = Options { clip: adaptive.clip, seed: adaptive.seed };
-            let on_grid = Surrogate::fit(&axes(&spec.parameters), &train, &options, None)?;
+            let on_grid = Surrogate::fit(&axes(&spec.parameters), &shuffled, &options, None)?;
             let kriging = rms(&test, full_scale, |s| on_grid.predict(&s.at, None).mean);
             let run = run_adaptive(&project, &spec, adaptive, &tech, "bench", &mut pool, &mut |_| true)?;
             let trace = &run.refined.trace;
