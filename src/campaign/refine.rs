@@ -210,4 +210,18 @@ time = "1 ns"
         assert_eq!(before + after, simulated, "nothing is simulated twice");
         assert_eq!(run(dirs[2].path(), 4, None), (one, 0));
     }
+
+    #[test]
+    fn the_full_grid_is_a_run_of_its_own_and_two_ways_to_choose_points_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (project, spec, _) = project(dir.path());
+        let grid = spec.clone().on_grid();
+        assert!(grid.adaptive.is_none() && grid.hash != spec.hash);
+        assert_eq!(grid.clone().on_grid(), grid);
+        let file = dir.path().join("sweeps/both.toml");
+        std::fs::write(&file, format!("{SWEEP}[corners.hot]\ntemp = \"85 degC\"\n")).unwrap();
+        let error = SweepSpec::read(&file, &project.benches()).unwrap_err();
+        let keys: Vec<Option<&str>> = error.problems().iter().map(|problem| problem.key.as_deref()).collect();
+        assert_eq!(keys, [Some("corners")]);
+    }
 }
