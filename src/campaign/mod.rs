@@ -1,24 +1,30 @@
 //! The stages as a graph: sweeps to rows, rows to models, models to a table. Simulation and fits meet here.
 
+mod adaptive;
 mod devices;
 mod estimate;
 mod forecast;
 mod guard;
 mod explain;
 mod models;
+mod multifidelity;
+mod refine;
 mod provenance;
 mod saved;
 mod spec_verdict;
 mod sweep_run;
 mod table;
 
+pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
 pub use estimate::Estimate;
 pub use explain::{AGREEMENT, Compared, Explained, Explanation, Numbers, PointName, StoredRow, find_point};
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
 pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is_comparison, read_datasets};
+pub use multifidelity::LowFidelity;
 pub use provenance::commit;
+pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};
 pub use saved::{SavedModels, merge_summary, models_path, read_json, table_folder, validation_path, write_json};
 pub use spec_verdict::{SpecVerdict, spec_verdicts};
 pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, run_sweep};

@@ -122,6 +122,35 @@ impl<'a> SweepRun<'a> {
         self.run.rows()
     }
 
+    /// The time that a worker spent on each point of `plan` that has a row [s], by index. For a row that an earlier run
+    /// left it is what was spent then, so that it does not depend on what was stored before.
+    ///
+    /// # Errors
+    /// [`Kind::Io`].
+    pub fn simulated_s(&mut self, plan: &Plan) -> Result<BTreeMap<u64, f64>> {
+        let mut times = BTreeMap::new();
+        for group in &plan.groups {
+            for point in &group.points {
+                let index = point.row.index;
+                let Some(runtime) = self.run.runtime(index).cloned() else { continue };
+                let mut wall_s = runtime.wall_s;
+                if runtime.cached {
+                    // Rows of a relaxed tier belong to another circuit, whose store is open since it served them.
+                    self.store(&group.circuit)?;
+                    let stored = self.stores.values().find_map(|store| store.runtime(&runtime.id));
+                    wall_s = stored.map_or(wall_s, |stored| stored.wall_s);
+                }
+                times.insert(index, wall_s);
+            }
+        }
+        Ok(times)
+    }
+
+    /// The row of that index.
+    pub fn row(&self, index: u64) -> Option<&Row> {
+        self.run.row(index)
+    }
+
     /// The run's directory.
     pub fn dir(&self) -> &std::path::Path {
         self.run.dir()

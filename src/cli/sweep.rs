@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{FloorFinding, Forecast, SweepSummary, forecast, run_sweep};
+use crate::campaign::{FloorFinding, Forecast, Stopped, SweepSummary, Trace, forecast, run_adaptive, run_sweep};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lint::lint_sweep;
@@ -23,6 +23,9 @@ pub(super) struct SweepArgs {
     /// Every sweep in sweeps/
     #[arg(long)]
     all: bool,
+    /// Simulate the full grid of a sweep that has a table [adaptive]
+    #[arg(long)]
+    full_grid: bool,
     /// Only this corner of the sweep file; may be repeated
     #[arg(long, value_name = "NAME")]
     corner: Vec<String>,
@@ -37,13 +40,17 @@ pub(super) struct SweepArgs {
 
 pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     let names = if args.all { crate::project::stems(&context.project.sweeps(), "toml") } else { args.names.clone() };
+    let mut sweeps = read_named(context, &names, &args.corner)?;
+    if args.full_grid {
+        sweeps = sweeps.into_iter().map(|(spec, tech)| (spec.on_grid(), tech)).collect();
+    }
     if !args.no_lint {
-        check(context, &read_named(context, &names, &args.corner)?)?;
+        check(context, &sweeps)?;
     }
     if args.plan {
-        return plan(context, &names, &args.corner);
+        return plan(context, sweeps);
     }
-    let summaries = run_named(context, &names, &args.corner, "quick")?;
+    let summaries = run_each(context, &sweeps, "quick")?;
     if context.common.json {
         print_json(&summaries)?;
     } else {
@@ -84,10 +91,16 @@ fn spec_verdict(summaries: &[SweepSummary]) -> Result<()> {
 }
 
 /// What there is to do, without doing it.
-fn plan(context: &Context, names: &[String], corners: &[String]) -> Result<()> {
+fn plan(context: &Context, sweeps: Vec<(SweepSpec, Technology)>) -> Result<()> {
     let mut pool = pool(context)?;
     let mut forecasts = Vec::new();
-    for (spec, tech) in read_named(context, names, corners)? {
+    for (spec, tech) in sweeps {
+        if let Some(adaptive) = &spec.adaptive {
+            let most = adaptive.max_points + adaptive.validation;
+            let text = "decides on the way what it simulates; this is its full grid. It simulates at most";
+            note(context, &format!("{} {text} {most} points", spec.name));
+        }
+        let spec = spec.on_grid();
         let mut tell = |_| !context.interrupt.load(Ordering::SeqCst);
         forecasts.push(forecast(&context.project, &spec, &tech, "quick", pool.as_mut(), &mut tell)?);
     }
@@ -166,17 +179,26 @@ pub(super) fn run_named(
     corners: &[String],
     profile: &str,
 ) -> Result<Vec<SweepSummary>> {
-    let sweeps = read_named(context, names, corners)?;
+    run_each(context, &read_named(context, names, corners)?, profile)
+}
+
+fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str) -> Result<Vec<SweepSummary>> {
     let mut pool = pool(context)?;
     let mut summaries = Vec::new();
-    for (spec, tech) in &sweeps {
+    for (spec, tech) in sweeps {
         let mut bar = Bar::new(context, &spec.name);
-        let result = run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut |progress| {
+        let mut tell = |progress| {
             bar.tell(progress);
             !context.interrupt.load(Ordering::SeqCst)
-        });
+        };
+        let result = match &spec.adaptive {
+            Some(adaptive) => run_adaptive(&context.project, spec, adaptive, tech, profile, pool.as_mut(), &mut tell)
+                .map(|run| (run.summary, run.dataset, Some(run.refined.trace))),
+            None => run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut tell)
+                .map(|(summary, dataset)| (summary, dataset, None)),
+        };
         bar.finish();
-        let (summary, dataset) = result?;
+        let (summary, dataset, trace) = result?;
         let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
         note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
         if summary.relaxed > 0 {
@@ -194,9 +216,26 @@ pub(super) fn run_named(
         if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
             note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
         }
+        if let Some(trace) = trace {
+            note(context, &format!("{:20} {}", "", how_it_stopped(&trace)));
+        }
         summaries.push(summary);
     }
     Ok(summaries)
+}
+
+/// One sentence on the end of an adaptive sweep.
+fn how_it_stopped(trace: &Trace) -> String {
+    let Some(last) = trace.rounds.last() else { return String::new() };
+    let stopped = match trace.stopped {
+        Stopped::ErrorReached => "reached the error",
+        Stopped::MaxPoints => "max_points came before the error was reached",
+        Stopped::NothingLeft => "no other point is left in the ranges",
+    };
+    format!(
+        "{stopped} with {} points: of full scale {:.2e} left out, {:.2e} on points kept apart, {:.1e} asked for",
+        last.points, last.left_out_error, last.validation_error, trace.error
+    )
 }
 
 /// The summaries as text.

@@ -88,6 +88,11 @@ impl Run {
         self.rows.get(&index).map(|(row, _)| row)
     }
 
+    /// How the row of that index was made.
+    pub fn runtime(&self, index: u64) -> Option<&Runtime> {
+        self.rows.get(&index).map(|(_, runtime)| runtime)
+    }
+
     /// Appends one row to the journal. A second row of the same index takes the first one's place.
     ///
     /// # Errors

@@ -71,6 +71,11 @@ impl Store {
         self.rows.get(id).map(|(row, _)| row)
     }
 
+    /// How the row stored under that identity was simulated.
+    pub fn runtime(&self, id: &PointId) -> Option<&Runtime> {
+        self.rows.get(id).map(|(_, runtime)| runtime)
+    }
+
     /// The stored row as a row of the run at hand: identity, tier and measurements are the stored ones; place, values
     /// and labels are those of the point as this run's design states it.
     pub fn serve(

@@ -24,6 +24,7 @@ pub mod readout;
 pub mod retention;
 pub mod split;
 pub mod stats;
+pub mod surrogate;
 pub mod variability;
 pub mod write;
 

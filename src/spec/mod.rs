@@ -13,10 +13,12 @@
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
 //! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
 //! | `[measure.spec]` | `min`, `typ`, `max`: what the measurement may be, in its unit |
+//! | `[adaptive]`, `[multifidelity]` | refine where a measurement is uncertain, on the shape of a static sweep: see [`AdaptiveSpec`], [`MultifidelitySpec`] |
 //! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
 //! | `[ladder]` | `tiers`: how far points that do not converge may climb, 0 to 3 |
 //! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
 
+mod adaptive;
 mod design;
 mod measures;
 
@@ -26,6 +28,7 @@ use crate::error::{Kind, Problem, Result};
 use crate::keys::{Document, Keys};
 use crate::units::Unit;
 
+pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
 pub use design::{Corner, Guard, Sampling};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
 
@@ -107,6 +110,10 @@ pub struct SweepSpec {
     pub mismatch: Option<Mismatch>,
     /// Measurements in order.
     pub measures: Vec<MeasureSpec>,
+    /// How to refine, if not by the grid.
+    pub adaptive: Option<AdaptiveSpec>,
+    /// The static sweep behind it, if any.
+    pub multifidelity: Option<MultifidelitySpec>,
     /// Limits per point.
     pub limits: Limits,
     /// Highest tier that a point which does not converge may climb to.
@@ -153,6 +160,20 @@ impl SweepSpec {
         });
         let mismatch = keys.table("mismatch").map(|table| read_mismatch(&table));
         let measures = measures::read(&keys);
+        let adaptive = adaptive::read_adaptive(&keys, &parameters, &measures);
+        let multifidelity = adaptive::read_multifidelity(&keys, &parameters);
+        if multifidelity.is_some() && adaptive.is_none() {
+            let problem = Problem::new(Kind::SpecKey, "a multi-fidelity sweep needs to know its target and its error");
+            keys.problem(problem.accepted("a table [adaptive] beside it"), "multifidelity");
+        }
+        if adaptive.is_some() {
+            for other in ["sampling", "corners", "mismatch", "held_out"] {
+                if keys.has(other) {
+                    let message = format!("[{other}] chooses points, and so does [adaptive]");
+                    keys.problem(Problem::new(Kind::SpecKey, message).accepted("one of the two"), other);
+                }
+            }
+        }
         let limits = match keys.table("limits") {
             Some(table) => {
                 let limits = Limits {
@@ -181,6 +202,8 @@ impl SweepSpec {
             held_out,
             mismatch,
             measures,
+            adaptive,
+            multifidelity,
             limits,
             ladder_tiers,
             guard,
@@ -208,6 +231,17 @@ impl SweepSpec {
         let chosen: Vec<&str> = self.corners.iter().map(|corner| corner.name.as_str()).collect();
         self.hash = blake3::hash(format!("{} {}", self.hash, chosen.join(" ")).as_bytes()).to_hex()[..32].to_string();
         Ok(self)
+    }
+
+    /// The sweep on its full grid, whatever `[adaptive]` says. It is a run of its own, so that neither run takes the other's
+    /// rows for its own.
+    #[must_use]
+    pub fn on_grid(mut self) -> SweepSpec {
+        if self.adaptive.take().is_some() {
+            self.multifidelity = None;
+            self.hash = blake3::hash(format!("{} full grid", self.hash).as_bytes()).to_hex()[..32].to_string();
+        }
+        self
     }
 }
 

@@ -1,0 +1,277 @@
+//! A surrogate for any measurement over any parameters: what adaptive and multi-fidelity sweeps decide by.
+//!
+//! Kriging ([`process`]) in the unit cube of the parameters, with a linear trend, or with a low-fidelity trend (co-kriging
+//! as of M. C. Kennedy and A. O'Hagan, Biometrika 87, 1 (2000): `y = b + rho low(x) + delta(x)`). Kernel and the scale of
+//! each axis that could be logarithmic are chosen by the leave-one-out error. A response that clips (a pulse that cannot be
+//! shorter than none, or longer than its window) is modelled as a smooth latent one between the bounds: clipped points do
+//! not bend it, and where it is surely beyond a bound nothing is uncertain.
+
+mod kernel;
+mod process;
+mod tune;
+
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+pub use kernel::Kernel;
+pub use process::{Hyperparameters, Prediction, Process};
+
+use crate::Result;
+use crate::fit::failed;
+
+/// Most points that hyperparameters are searched on; the process itself uses all.
+const TUNED_ON: usize = 350;
+/// The same while kernel, scales and degree are chosen.
+const CHOSEN_ON: usize = 120;
+/// Share of the clip's span within which a value counts as clipped.
+const CLIP_SLACK: f64 = 1e-3;
+
+/// One parameter's range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// One simulated point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// One value per axis, in base units.
+    pub at: Vec<f64>,
+    /// What the low fidelity says there, if there is one.
+    pub low: Option<f64>,
+    /// The measured value.
+    pub value: f64,
+}
+
+/// How a surrogate is made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// Values between which the response is smooth, and at which it stands still.
+    pub clip: Option<(f64, f64)>,
+    /// Seed of the search's starts.
+    pub seed: u64,
+}
+
+/// The choices that a later fit can start from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    logarithmic: Vec<bool>,
+    degree: usize,
+    hyper: Hyperparameters,
+}
+
+/// A fitted surrogate.
+#[derive(Debug, Clone)]
+pub struct Surrogate {
+    axes: Vec<Axis>,
+    shape: Shape,
+    process: Process,
+    offset: f64,
+    scale: f64,
+    low_scale: f64,
+    clip: Option<(f64, f64)>,
+    /// Leave-one-out error and its predicted deviation by sample, in the measurement's unit.
+    left_out: Vec<(f64, f64)>,
+}
+
+impl Surrogate {
+    /// Fits `samples`; `start` continues from an earlier fit's choices with one short search.
+    ///
+    /// # Errors
+    /// `FitFailed` for samples that are too few, not finite, or clipped all.
+    pub fn fit(axes: &[Axis], samples: &[Sample], options: &Options, start: Option<&Shape>) -> Result<Surrogate> {
+        let finite = |s: &Sample| s.value.is_finite() && s.at.len() == axes.len() && s.at.iter().all(|x| x.is_finite());
+        if let Some(k) = samples.iter().position(|s| !finite(s)) {
+            return Err(failed("surrogate", format!("sample {k} is not finite"), "leave out points without a value"));
+        }
+        let with_low = samples.first().is_some_and(|s| s.low.is_some());
+        let inside: Vec<&Sample> = samples.iter().filter(|s| !is_clipped(s.value, options.clip)).collect();
+        if inside.len() < axes.len() + 3 {
+            let message = format!("{} samples that are not clipped cannot shape a surrogate", inside.len());
+            return Err(failed("surrogate", message, "simulate more initial points"));
+        }
+        let ends = |f: &dyn Fn(&Sample) -> f64| {
+            inside.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), s| (a.min(f(s)), b.max(f(s))))
+        };
+        let (least, most) = ends(&|s| s.value);
+        let scale = if most > least { most - least } else { 1.0 };
+        let low_ends = ends(&|s| s.low.unwrap_or(0.0));
+        let low_scale = low_ends.0.abs().max(low_ends.1.abs()).max(f64::MIN_POSITIVE);
+        let values: Vec<f64> = inside.iter().map(|s| (s.value - least) / scale).collect();
+        let setting = |logarithmic: &[bool], degree: usize, most: usize| {
+            // Evenly over the order given, so that early and late samples have their share.
+            let (n, most) = (inside.len(), most.min(inside.len()));
+            let some = || (0..most).map(|k| k * n / most).map(|k| (inside[k], &values[k]));
+            let units: Vec<Vec<f64>> = some().map(|(s, _)| unit(axes, logarithmic, &s.at)).collect();
+            let row = |(s, u): (&Sample, &Vec<f64>)| terms(u, s.low.map(|low| low / low_scale), degree);
+            let rows: Vec<Vec<f64>> = some().zip(&units).map(|((s, _), u)| row((s, u))).collect();
+            let trend = DMatrix::from_fn(rows.len(), rows[0].len(), |i, j| rows[i][j]);
+            let values: Vec<f64> = some().map(|(_, value)| *value).collect();
+            (units, trend, values)
+        };
+        let tuned = |logarithmic: &[bool], degree, kernel, most, start: Option<&Hyperparameters>| {
+            let (units, trend, values) = setting(logarithmic, degree, most);
+            let hyper = tune::most_likely(kernel, &units, &trend, &values, start, options.seed)?;
+            Some(Shape { logarithmic: logarithmic.to_vec(), degree, hyper })
+        };
+        // Choices are judged on no more samples than tell them apart; the process of all samples is built once.
+        let clip = options.clip.map(|clip| plateaus(clip, samples));
+        let judged = |shape: Shape, most: usize| {
+            let (units, trend, values) = setting(&shape.logarithmic, shape.degree, most);
+            let process = Process::new(&shape.hyper, &units, &trend, &values)?;
+            let squares: f64 = process.leave_one_out().iter().map(|(error, _)| error * error).sum();
+            squares.is_finite().then_some((squares, shape))
+        };
+        let finished = |shape: Shape| {
+            let (units, trend, values) = setting(&shape.logarithmic, shape.degree, usize::MAX);
+            let process = Process::new(&shape.hyper, &units, &trend, &values)?;
+            let (axes, left_out) = (axes.to_vec(), Vec::new());
+            let mut surrogate = Surrogate { axes, shape, process, offset: least, scale, low_scale, clip, left_out };
+            surrogate.left_out = surrogate.leave_one_out(samples);
+            Some(surrogate)
+        };
+        let better = |a: &(f64, Shape), b: &(f64, Shape)| a.0.total_cmp(&b.0);
+        let chosen = match start {
+            Some(shape) => Some(shape.clone()),
+            None => {
+                let degrees = if with_low { 0..=2 } else { 1..=4 };
+                let enough = |degree: &usize| {
+                    terms(&vec![0.5; axes.len()], with_low.then_some(0.5), *degree).len() * 2 <= inside.len()
+                };
+                let mut tried = Vec::new();
+                for logarithmic in scales(axes) {
+                    for degree in degrees.clone().filter(enough) {
+                        for kernel in Kernel::ALL {
+                            let shape = tuned(&logarithmic, degree, kernel, CHOSEN_ON, None);
+                            tried.extend(shape.and_then(|shape| judged(shape, TUNED_ON)));
+                        }
+                    }
+                }
+                tried.into_iter().min_by(better).map(|(_, shape)| shape)
+            }
+        };
+        let polished = chosen.and_then(|shape| {
+            let again = tuned(&shape.logarithmic, shape.degree, shape.hyper.kernel, TUNED_ON, Some(&shape.hyper));
+            let both = [Some(shape), again].into_iter().flatten();
+            both.filter_map(|shape| judged(shape, TUNED_ON)).min_by(better).and_then(|(_, shape)| finished(shape))
+        });
+        polished.ok_or_else(|| {
+            failed("surrogate", "no correlation could be factorized", "give points that differ in every parameter")
+        })
+    }
+
+    /// Mean and standard deviation at `at`, clipped.
+    pub fn predict(&self, at: &[f64], low: Option<f64>) -> Prediction {
+        let latent = self.latent(at, low);
+        let Some((bottom, top)) = self.clip else { return latent };
+        let inside = |x: f64| x.clamp(bottom, top);
+        // Half of what lies between the bounds of the interval of one deviation to each side.
+        let sd = 0.5 * (inside(latent.mean + latent.sd) - inside(latent.mean - latent.sd));
+        Prediction { mean: inside(latent.mean), sd }
+    }
+
+    fn latent(&self, at: &[f64], low: Option<f64>) -> Prediction {
+        let unit = unit(&self.axes, &self.shape.logarithmic, at);
+        let trend = terms(&unit, low.map(|low| low / self.low_scale), self.shape.degree);
+        let found = self.process.predict(&unit, &trend);
+        Prediction { mean: self.offset + self.scale * found.mean, sd: self.scale * found.sd }
+    }
+
+    /// How alike two points are, from 0 to 1.
+    pub fn correlation(&self, a: &[f64], b: &[f64]) -> f64 {
+        let unit = |at: &[f64]| unit(&self.axes, &self.shape.logarithmic, at);
+        self.shape.hyper.kernel.correlation(&unit(a), &unit(b), &self.shape.hyper.lengths)
+    }
+
+    /// Root mean square of the leave-one-out errors, in the measurement's unit.
+    pub fn estimated_error(&self) -> f64 {
+        (self.left_out.iter().map(|(error, _)| error * error).sum::<f64>() / self.left_out.len() as f64).sqrt()
+    }
+
+    /// Leave-one-out error and its predicted deviation by sample.
+    pub fn left_out(&self) -> &[(f64, f64)] {
+        &self.left_out
+    }
+
+    /// Standard deviation of what no smooth function explains.
+    pub fn noise(&self) -> f64 {
+        self.scale * self.process.noise()
+    }
+
+    /// Kernel, lengths and scales, for the next fit.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn leave_one_out(&self, samples: &[Sample]) -> Vec<(f64, f64)> {
+        let mut inside = self.process.leave_one_out().into_iter();
+        samples
+            .iter()
+            .filter_map(|sample| {
+                if is_clipped(sample.value, self.clip) {
+                    // A clipped sample took no part in the latent response: its prediction is one already.
+                    let found = self.predict(&sample.at, sample.low);
+                    Some((found.mean - sample.value, found.sd))
+                } else {
+                    inside.next().map(|(error, sd)| (self.scale * error, self.scale * sd))
+                }
+            })
+            .collect()
+    }
+}
+
+/// Does `value` stand at a bound?
+fn is_clipped(value: f64, clip: Option<(f64, f64)>) -> bool {
+    clip.is_some_and(|(bottom, top)| {
+        let slack = CLIP_SLACK * (top - bottom);
+        value <= bottom + slack || value >= top - slack
+    })
+}
+
+/// Where the response really stands still: the median of what is clipped at each bound, or the bound as told.
+fn plateaus(clip: (f64, f64), samples: &[Sample]) -> (f64, f64) {
+    let middle = 0.5 * (clip.0 + clip.1);
+    let plateau = |below: bool, told: f64| {
+        let mut values: Vec<f64> =
+            samples.iter().map(|s| s.value).filter(|v| is_clipped(*v, Some(clip)) && (*v < middle) == below).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(told)
+    };
+    (plateau(true, clip.0), plateau(false, clip.1))
+}
+
+/// Which axes are taken by their logarithm, every choice worth trying.
+fn scales(axes: &[Axis]) -> Vec<Vec<bool>> {
+    let mut all = vec![Vec::new()];
+    for axis in axes {
+        let choices: &[bool] = if axis.low > 0.0 && axis.high > 10.0 * axis.low { &[false, true] } else { &[false] };
+        all = all
+            .into_iter()
+            .flat_map(|head: Vec<bool>| choices.iter().map(move |c| head.iter().copied().chain([*c]).collect()))
+            .collect();
+    }
+    all
+}
+
+/// A point in the unit cube.
+fn unit(axes: &[Axis], logarithmic: &[bool], at: &[f64]) -> Vec<f64> {
+    let one = |((axis, log), x): ((&Axis, &bool), &f64)| {
+        if *log { (x / axis.low).ln() / (axis.high / axis.low).ln() } else { (x - axis.low) / (axis.high - axis.low) }
+    };
+    axes.iter().zip(logarithmic).zip(at).map(one).collect()
+}
+
+/// The trend's terms: every product of the unit coordinates of at most `degree`, and the low fidelity.
+fn terms(unit: &[f64], low: Option<f64>, degree: usize) -> Vec<f64> {
+    let mut products = vec![(1.0, 0)];
+    for x in unit {
+        products = products
+            .into_iter()
+            .flat_map(|(value, used)| (0..=degree - used).map(move |k| (value * x.powi(k as i32), used + k)))
+            .collect();
+    }
+    products.into_iter().map(|(value, _)| value).chain(low).collect()
+}

@@ -1,0 +1,209 @@
+//! Universal kriging: a trend by generalized least squares and a Gaussian process for what it leaves.
+//!
+//! ```text
+//! y(x) = h(x)' b + z(x) + noise,   cov z = s^2 R(x, x'),   noise variance s^2 nugget
+//! ```
+//!
+//! Restricted likelihood, prediction and its variance: C. E. Rasmussen and C. K. I. Williams, *Gaussian Processes for
+//! Machine Learning* (2006), 2.7 and 5.4. Leave-one-out errors in closed form: O. Dubrule, *Cross validation of kriging in a
+//! unique neighborhood*, Math. Geol. 15, 687 (1983): with P = R^-1 - R^-1 H (H' R^-1 H)^-1 H' R^-1, the error that a
+//! point has when it is left out is (P y)_i / P_ii and its variance s^2 / P_ii.
+
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+
+use super::kernel::Kernel;
+
+/// Lengths and nugget, the nugget as a share of the process' variance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hyperparameters {
+    /// Correlation function.
+    pub kernel: Kernel,
+    /// One length per axis, in the units of the points.
+    pub lengths: Vec<f64>,
+    /// Variance of the noise over the variance of the process.
+    pub nugget: f64,
+}
+
+/// A conditioned process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    hyper: Hyperparameters,
+    points: Vec<Vec<f64>>,
+    factor: Cholesky<f64, Dyn>,
+    trend_factor: Cholesky<f64, Dyn>,
+    /// R^-1 H.
+    solved_trend: DMatrix<f64>,
+    /// R^-1 (y - H b).
+    weights: DVector<f64>,
+    coefficients: DVector<f64>,
+    observed: DVector<f64>,
+    variance: f64,
+    log_likelihood: f64,
+}
+
+/// What the process says of a point that was not simulated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Expected value.
+    pub mean: f64,
+    /// Standard deviation of the noiseless value.
+    pub sd: f64,
+}
+
+impl Process {
+    /// Conditions on `observed` at `points` with trend values `trend` (one row per point); `None` if the correlation or
+    /// the trend is singular, or there are no more points than trend terms.
+    pub fn new(
+        hyper: &Hyperparameters,
+        points: &[Vec<f64>],
+        trend: &DMatrix<f64>,
+        observed: &[f64],
+    ) -> Option<Process> {
+        let (n, p) = trend.shape();
+        if n <= p || n != points.len() || n != observed.len() {
+            return None;
+        }
+        let mut correlation = DMatrix::zeros(n, n);
+        for i in 0..n {
+            correlation[(i, i)] = 1.0 + hyper.nugget;
+            for j in 0..i {
+                let value = hyper.kernel.correlation(&points[i], &points[j], &hyper.lengths);
+                correlation[(i, j)] = value;
+                correlation[(j, i)] = value;
+            }
+        }
+        let factor = correlation.cholesky()?;
+        let observed = DVector::from_column_slice(observed);
+        let solved_trend = factor.solve(trend);
+        let trend_factor = (trend.transpose() * &solved_trend).cholesky()?;
+        let coefficients = trend_factor.solve(&(solved_trend.transpose() * &observed));
+        let residual = &observed - trend * &coefficients;
+        let weights = factor.solve(&residual);
+        let variance = (residual.dot(&weights) / (n - p) as f64).max(f64::MIN_POSITIVE);
+        let half_log = |factor: &Cholesky<f64, Dyn>| factor.l_dirty().diagonal().iter().map(|d| d.ln()).sum::<f64>();
+        let log_likelihood = -0.5 * (n - p) as f64 * variance.ln() - half_log(&factor) - half_log(&trend_factor);
+        let hyper = hyper.clone();
+        let points = points.to_vec();
+        let process = Process {
+            hyper,
+            points,
+            factor,
+            trend_factor,
+            solved_trend,
+            weights,
+            coefficients,
+            observed,
+            variance,
+            log_likelihood,
+        };
+        process.log_likelihood.is_finite().then_some(process)
+    }
+
+    /// Restricted log likelihood, up to a constant of the points.
+    pub fn log_likelihood(&self) -> f64 {
+        self.log_likelihood
+    }
+
+    /// What it was made with.
+    pub fn hyperparameters(&self) -> &Hyperparameters {
+        &self.hyper
+    }
+
+    /// Standard deviation of the noise that it was found to have.
+    pub fn noise(&self) -> f64 {
+        (self.variance * self.hyper.nugget).sqrt()
+    }
+
+    /// Mean and standard deviation at `at`, where the trend's terms are `trend`.
+    pub fn predict(&self, at: &[f64], trend: &[f64]) -> Prediction {
+        let correlation = self.points.iter().map(|p| self.hyper.kernel.correlation(p, at, &self.hyper.lengths));
+        let correlation = DVector::from_iterator(self.points.len(), correlation);
+        let trend = DVector::from_column_slice(trend);
+        let mean = trend.dot(&self.coefficients) + correlation.dot(&self.weights);
+        let solved = self.factor.solve(&correlation);
+        let open = &trend - self.solved_trend.transpose() * &correlation;
+        let share = 1.0 - correlation.dot(&solved) + open.dot(&self.trend_factor.solve(&open));
+        Prediction { mean, sd: (self.variance * share.max(0.0)).sqrt() }
+    }
+
+    /// For every point, the error (prediction less observation) that it has if it is left out, and its predicted standard
+    /// deviation, noise included.
+    pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
+        let inverse = self.factor.inverse();
+        let projected = &self.solved_trend * self.trend_factor.solve(&self.solved_trend.transpose());
+        (0..self.observed.len())
+            .map(|i| {
+                let p_ii = inverse[(i, i)] - projected[(i, i)];
+                (-self.weights[i] / p_ii, (self.variance / p_ii).sqrt())
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hyper(length: f64, nugget: f64) -> Hyperparameters {
+        Hyperparameters { kernel: Kernel::SquaredExponential, lengths: vec![length], nugget }
+    }
+
+    fn constant(n: usize) -> DMatrix<f64> {
+        DMatrix::from_element(n, 1, 1.0)
+    }
+
+    #[test]
+    fn two_points_by_hand() {
+        // R = [[1, r], [r, 1]], b = mean, weights = +-d/(1 - r) with d half the difference.
+        let (a, b) = (1.0, 3.0);
+        let process = Process::new(&hyper(1.0, 0.0), &[vec![0.0], vec![1.0]], &constant(2), &[a, b]).unwrap();
+        let (r, near, far) = ((-0.5f64).exp(), (-0.5f64 * 0.0625).exp(), (-0.5f64 * 0.5625).exp());
+        let expected = 2.0 + (far - near) / (1.0 - r);
+        let found = process.predict(&[0.25], &[1.0]);
+        assert!((found.mean - expected).abs() < 1e-12, "{} {expected}", found.mean);
+        // s^2 = 2 d^2/(1 - r); 1 - k'R^-1 k + (1 - sum R^-1 k)^2/(1'R^-1 1).
+        let variance = 2.0 / (1.0 - r);
+        let explained = (near * near + far * far - 2.0 * r * near * far) / (1.0 - r * r);
+        let open = 1.0 - (near + far) / (1.0 + r);
+        let expected = (variance * (1.0 - explained + open * open * (1.0 + r) / 2.0)).sqrt();
+        assert!((found.sd - expected).abs() < 1e-12, "{} {expected}", found.sd);
+    }
+
+    #[test]
+    fn as_many_points_as_terms_are_refused() {
+        assert!(Process::new(&hyper(1.0, 0.0), &[vec![0.0]], &constant(1), &[1.0]).is_none());
+        let twice = [vec![0.0], vec![0.0], vec![1.0]];
+        assert!(Process::new(&hyper(1.0, 0.0), &twice, &constant(3), &[1.0, 1.0, 2.0]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn goes_through_its_points_and_knows_it(y in prop::collection::vec(-1.0f64..1.0, 6), length in 0.05f64..0.3) {
+            let points: Vec<Vec<f64>> = (0..6).map(|k| vec![0.2 * f64::from(k)]).collect();
+            let process = Process::new(&hyper(length, 0.0), &points, &constant(6), &y).unwrap();
+            for (point, y) in points.iter().zip(&y) {
+                let found = process.predict(point, &[1.0]);
+                prop_assert!((found.mean - y).abs() < 1e-6, "{} {y}", found.mean);
+                prop_assert!(found.sd < 1e-4, "{}", found.sd);
+            }
+        }
+
+        #[test]
+        fn leaving_out_in_closed_form_is_leaving_out(y in prop::collection::vec(-1.0f64..1.0, 7)) {
+            let points: Vec<Vec<f64>> = (0..7).map(|k| vec![0.15 * f64::from(k)]).collect();
+            let linear = |points: &[Vec<f64>]| DMatrix::from_fn(points.len(), 2, |i, j| points[i][0].powi(j as i32));
+            let whole = Process::new(&hyper(0.25, 1e-3), &points, &linear(&points), &y).unwrap();
+            for (i, (error, sd)) in whole.leave_one_out().into_iter().enumerate() {
+                let (mut rest, mut values) = (points.clone(), y.clone());
+                let (point, value) = (rest.remove(i), values.remove(i));
+                let without = Process::new(&hyper(0.25, 1e-3), &rest, &linear(&rest), &values).unwrap();
+                let found = without.predict(&point, &[1.0, point[0]]);
+                prop_assert!((found.mean - value - error).abs() < 1e-8, "{} {error}", found.mean - value);
+                // The whole's variance is taken over from all points.
+                let shape = (found.sd.powi(2) / without.variance + 1e-3).sqrt();
+                prop_assert!((shape - sd / whole.variance.sqrt()).abs() < 1e-8);
+            }
+        }
+    }
+}
