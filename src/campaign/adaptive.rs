@@ -90,6 +90,12 @@ pub fn axes(parameters: &[ParameterSpec]) -> Vec<Axis> {
     parameters.iter().map(|p| Axis { low: end(p, f64::min), high: end(p, f64::max) }).collect()
 }
 
+/// What the low fidelity gives at a point, in the target's unit.
+pub type LowFidelity<'a> = dyn Fn(&[f64]) -> f64 + 'a;
+
+/// Simulates points, one answer each in their order; the flag says whether they are for validation.
+pub type Simulate<'a> = dyn FnMut(&[Vec<f64>], bool) -> Result<Vec<Measured>> + 'a;
+
 /// Refines until `spec` is met. `simulate` gives one answer per point, in the order of the points; `validation` says
 /// which of its two kinds a batch is. `low` is the low fidelity, where there is one.
 ///
@@ -98,8 +104,8 @@ pub fn axes(parameters: &[ParameterSpec]) -> Vec<Axis> {
 pub fn refine(
     spec: &AdaptiveSpec,
     axes: &[Axis],
-    low: Option<&dyn Fn(&[f64]) -> f64>,
-    simulate: &mut dyn FnMut(&[Vec<f64>], bool) -> Result<Vec<Measured>>,
+    low: Option<&LowFidelity<'_>>,
+    simulate: &mut Simulate<'_>,
 ) -> Result<Refined> {
     let place = |unit: Vec<f64>| -> Vec<f64> {
         unit.iter().zip(axes).map(|(u, axis)| axis.low + (axis.high - axis.low) * u).collect()
@@ -130,7 +136,7 @@ pub fn refine(
     let mut rounds: Vec<Round> = Vec::new();
     loop {
         let mut surrogate = Surrogate::fit(axes, &samples, &options, shape.as_ref())?;
-        if shape.is_some() && rounds.len() % CHOOSE_EVERY == 0 {
+        if shape.is_some() && rounds.len().is_multiple_of(CHOOSE_EVERY) {
             // What is chosen anew has to be better than what there was.
             let anew = Surrogate::fit(axes, &samples, &options, None)?;
             if anew.estimated_error() < surrogate.estimated_error() {
@@ -189,7 +195,7 @@ fn towards_ends(unit: Vec<f64>) -> Vec<f64> {
 fn choose(
     surrogate: &Surrogate,
     mut candidates: Vec<Vec<f64>>,
-    low: Option<&dyn Fn(&[f64]) -> f64>,
+    low: Option<&LowFidelity<'_>>,
     count: u64,
 ) -> Vec<Vec<f64>> {
     let mut variance: Vec<f64> =
