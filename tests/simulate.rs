@@ -500,8 +500,8 @@ fn a_fault_of_one_circuit_loses_nothing_of_the_others() {
     let mut pool = pool(2);
     let (found, fault) = all_answers(&mut pool, &work).unwrap_err();
     assert_eq!((fault.work, fault.error.kind()), (Some(1), Kind::UndefinedParameter));
-    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [0], "what ran is drained, what waited is not begun");
-    assert_eq!(found[&0].outcome, Outcome::Ok);
+    // Whether the other worker had begun its first job by then is up to the machine; if so it is drained and answered.
+    assert!(found.iter().all(|(ticket, answer)| *ticket == 0 && answer.outcome == Outcome::Ok), "{found:?}");
     assert_eq!(all_answers(&mut pool, &work[..1]).unwrap().len(), 2, "and the pool is as good as new");
 }
 

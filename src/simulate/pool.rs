@@ -234,7 +234,12 @@ impl WorkerPool {
 
     fn flush(&mut self, index: usize, batch: &mut Batch) {
         let slot = &mut self.slots[index];
-        let sent = slot.process.as_mut().is_none_or(|process| process.flush().is_ok());
+        // A worker that has closed its end may have answered before: its reader tells of that first, then of its end.
+        let closed = |error: &std::io::Error| {
+            matches!(error.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset)
+        };
+        let sent =
+            slot.process.as_mut().is_none_or(|process| process.flush().map_or_else(|error| closed(&error), |()| true));
         if !sent || slot.unsendable {
             self.on_death(index, batch, "does not take requests");
         }
