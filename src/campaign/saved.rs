@@ -64,6 +64,11 @@ pub fn validation_path(project: &Project, tech: &str) -> PathBuf {
     project.results().join("validation").join(format!("{tech}.json"))
 }
 
+/// Where the comparison of a whole sub-tile with its columns is.
+pub fn subtile_path(project: &Project, tech: &str) -> PathBuf {
+    project.results().join("validation").join(format!("{tech}-subtile.json"))
+}
+
 /// The lookup table's folder.
 pub fn table_folder(project: &Project, tech: &str) -> PathBuf {
     project.luts().join(format!("{tech}-gain_cell_6t"))

@@ -8,6 +8,7 @@ mod lint;
 mod models;
 mod output;
 mod run;
+mod subtile;
 mod sweep;
 mod validate;
 
@@ -97,6 +98,11 @@ enum Command {
     /// Compare the emulator with transistor-level SPICE
     #[command(after_help = "Examples:\n  gaincell validate\n  gaincell validate --seed 7 --json")]
     Validate(validate::ValidateArgs),
+    /// Compare a whole sub-tile, wires and shared drivers included, with its columns one by one, both in SPICE
+    #[command(
+        after_help = "Examples:\n  gaincell subtile --size 8\n  gaincell subtile                    # 16 x 16, some ten minutes\n  gaincell subtile --size 64 --columns-only"
+    )]
+    Subtile(subtile::SubtileArgs),
     /// Draw the figures from what is in results/
     #[command(after_help = "Examples:\n  gaincell plot\n  gaincell --out /scratch/today plot")]
     Plot,
@@ -171,6 +177,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Export => models::export(&context),
         Command::Emulate(args) => emulate::emulate(&context, &args),
         Command::Validate(args) => validate::validate(&context, &args),
+        Command::Subtile(args) => subtile::subtile(&context, &args),
         Command::Plot => figures::plot(&context),
         Command::Report => figures::report(&context),
         Command::Diff(args) => diff::diff(&context, &args),

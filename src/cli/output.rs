@@ -50,6 +50,26 @@ impl Bar {
     }
 }
 
+/// Sums up batches that tell (done, all) of themselves, one after the other, for one bar over all of them.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    finished: usize,
+    last: (usize, usize),
+}
+
+impl Batches {
+    /// What is done of `planned` runs in all, after a batch has told of itself.
+    pub(super) fn told(&mut self, done: usize, all: usize, planned: usize) -> Progress {
+        // A new batch has begun when the count falls back.
+        if done < self.last.0 || all != self.last.1 {
+            self.finished += self.last.1;
+        }
+        self.last = (done, all);
+        let done = (self.finished + done).min(planned) as u64;
+        Progress { planned: planned as u64, done, cached: 0, failed: 0, remaining_s: None }
+    }
+}
+
 /// A note on standard error, unless `--quiet`.
 pub(super) fn note(context: &Context, text: &str) {
     if !context.common.quiet {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 
 use super::Context;
-use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{Progress, merge_summary, table_folder, validation_path, write_json};
+use super::output::{Bar, Batches, note, print, print_json, table};
+use crate::campaign::{merge_summary, table_folder, validation_path, write_json};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Table;
 use crate::tech::Technology;
@@ -77,21 +77,10 @@ pub(super) fn validated(
     let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT };
     let mut pool = super::sweep::pool(context)?;
     let mut bar = Bar::new(context, "validation");
-    let planned = (size.kv_levels + 3 * (size.k_columns + size.v_columns)) as u64;
-    let (mut finished, mut last) = (0, (0, 0));
+    let planned = size.kv_levels + 3 * (size.k_columns + size.v_columns);
+    let mut batches = Batches::default();
     let mut tell = |done: usize, all: usize| {
-        // A new batch has begun when the count falls back.
-        if done < last.0 || all != last.1 {
-            finished += last.1 as u64;
-        }
-        last = (done, all);
-        bar.tell(Progress {
-            planned,
-            done: (finished + done as u64).min(planned),
-            cached: 0,
-            failed: 0,
-            remaining_s: None,
-        });
+        bar.tell(batches.told(done, all, planned));
         !context.interrupt.load(Ordering::SeqCst)
     };
     let store = context.project.results().join(".store");

@@ -105,18 +105,9 @@ impl Column {
         Ok((self.deck.analysis_command(&self.values)?, self.deck.stop_time(&self.values)?))
     }
 
-    /// Width of the output pulse at half swing; no pulse has width zero.
+    /// Width of the output pulse at half swing.
     pub fn width(&self) -> Measurement {
-        let crossing = |edge| Crossing {
-            signal: "v(wl)".to_string(),
-            level: self.vdd() / 2.0,
-            edge,
-            nth: 1,
-            from: f64::NEG_INFINITY,
-            to: f64::INFINITY,
-        };
-        let how = How::Delay { start: crossing(Edge::Rise), end: crossing(Edge::Fall), or_zero: true };
-        Measurement { column: "t_width_s".to_string(), unit: Unit::Second, how }
+        width_at_half_swing("t_width_s", "v(wl)", self.vdd() / 2.0)
     }
 
     /// The latched sign's voltage at the end of the conversion.
@@ -128,7 +119,15 @@ impl Column {
 }
 
 /// Rise and fall time of the K array's word-line pulses, 0 to 100 % [s]; the same as in the bench that measures a cell's charge.
-const EDGE_S: f64 = 50e-12;
+pub const EDGE_S: f64 = 50e-12;
+
+/// Width of a signal's first pulse between its crossings of `level` [V]; no pulse has width zero.
+pub fn width_at_half_swing(column: &str, signal: &str, level: f64) -> Measurement {
+    let (from, to) = (f64::NEG_INFINITY, f64::INFINITY);
+    let crossing = |edge| Crossing { signal: signal.to_string(), level, edge, nth: 1, from, to };
+    let how = How::Delay { start: crossing(Edge::Rise), end: crossing(Edge::Fall), or_zero: true };
+    Measurement { column: column.to_string(), unit: Unit::Second, how }
+}
 
 fn pulse_values(low: f64, high: f64, delay: f64, flat: f64) -> String {
     format!("{low:e} {high:e} {delay:e} {EDGE_S:e} {EDGE_S:e} {flat:e} 1")

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::column::{Column, SPACING_S, WordLine, vertices};
+use super::arrays::{Drive, k_columns, v_columns};
+use super::column::{Column, WordLine};
 use super::spice::{Request, Spice};
 use super::stimuli::{AgeClass, Size, Stimuli};
 use super::verdict::{Pairs, ValidationCase, ValidationRow};
@@ -19,7 +20,7 @@ use crate::measure::{How, Measurement};
 use crate::netlist::{Deck, TechFiles};
 use crate::tech::Technology;
 use crate::units::Unit;
-use crate::waveform::{Waveform, interpolate};
+use crate::waveform::interpolate;
 
 /// What is compared and how strictly.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +37,6 @@ pub struct Setup {
 
 /// Time after the start of a write at which the cell holds and its age is 0 [s]; as in the retention sweep.
 const HOLD_START_S: f64 = 60e-9;
-/// A recorded word line closer to a rail than this is on it [V].
-const PIN_V: f64 = 15e-3;
-/// Recorded word lines are straight lines to this accuracy [V].
-const TOLERANCE_V: f64 = 15e-3;
-/// Delay of the recorded pulses' conversion window in the V columns' time [s].
-const V_DELAY_S: f64 = 1e-9;
 /// Codes are compared where the width is further than this from a code's boundary [full scale].
 const CODE_MARGIN: f64 = 0.01;
 
@@ -137,7 +132,7 @@ fn tile(
         .zip(&stimuli.key_ages)
         .map(|(column, age)| column.iter().map(|level| voltage(*level, *age)).collect())
         .collect();
-    let (phi_s, lines) = k_columns(k_bench, &stored, &widths_s, spice)?;
+    let (phi_s, lines) = k_columns(k_bench, &stored, &Drive::Pulses(&widths_s), spice)?;
 
     // K array in the emulator: from levels and ages alone.
     let mut tally = Tally::default();
@@ -181,100 +176,6 @@ fn tile(
     }
     let before = [phi_line.score().nrmse, output_line.score().nrmse];
     Ok(case(table, setup, stimuli, phi, output, phi_published, before))
-}
-
-/// Widths [s] and recorded word lines of the K columns' converters.
-fn k_columns(
-    bench: &Column,
-    stored_v: &[Vec<f64>],
-    widths_s: &[f64],
-    spice: &mut Spice<'_>,
-) -> Result<(Vec<f64>, Vec<Option<WordLine>>)> {
-    let (analysis, t_stop_s) = bench.analysis()?;
-    let signals: Vec<String> = ["v(wl)", "v(wlb)"].map(String::from).to_vec();
-    let requests: Vec<Request> = stored_v
-        .iter()
-        .map(|column| {
-            let mut alters = bench.store(column);
-            alters.extend(bench.pulses(widths_s));
-            Request { alters, analysis: analysis.clone(), t_stop_s, measurements: vec![bench.width()] }
-        })
-        .collect();
-    let vdd_v = bench.value("vdd");
-    let from = bench.value("t_conv");
-    let reduce = |waveform: &Waveform| record(waveform, from, vdd_v);
-    let circuit = bench.pulsed(CELL, &signals);
-    let name =
-        format!("word line from {from:e} s, pinned {PIN_V} V, within {TOLERANCE_V} V, on a grid of {SPACING_S:e} s");
-    let answers = spice.run(&circuit, &signals, &requests, Some((&name, &reduce)))?;
-    let mut widths = Vec::new();
-    let mut lines = Vec::new();
-    for answer in &answers {
-        let width = scalar(answer, "t_width_s")?;
-        widths.push(width);
-        let curve = |name: &str| answer.get(name).and_then(Value::curve).unwrap_or_default();
-        let points = |phase: &str| -> Vec<(f64, f64)> {
-            let (t, v) = (curve(&format!("{phase}_t_s")), curve(&format!("{phase}_v")));
-            t.iter().map(|t| t + V_DELAY_S).zip(v.iter().copied()).collect()
-        };
-        lines.push((width > 0.0).then(|| WordLine { wl: points("wl"), wlb: points("wlb") }));
-    }
-    Ok((widths, lines))
-}
-
-/// The subcircuit of the cell.
-const CELL: &str = "gain_cell_6t";
-
-/// Both phases of the word line as few vertices, in time from the start of the conversion.
-fn record(waveform: &Waveform, from_s: f64, vdd_v: f64) -> BTreeMap<String, Value> {
-    let first = waveform.axis.partition_point(|t| *t < from_s);
-    let time: Vec<f64> = waveform.axis[first..].iter().map(|t| t - from_s).collect();
-    let mut curves = BTreeMap::new();
-    for (phase, signal) in [("wl", "v(wl)"), ("wlb", "v(wlb)")] {
-        let samples = waveform.signal(signal).map_or(&[][..], |s| &s[first..]);
-        let (t, v) = vertices(&time, samples, vdd_v, PIN_V, TOLERANCE_V).into_iter().unzip();
-        curves.insert(format!("{phase}_t_s"), Value::Curve(t));
-        curves.insert(format!("{phase}_v"), Value::Curve(v));
-    }
-    curves
-}
-
-/// Signed outputs of the V columns as fractions of T_max.
-fn v_columns(
-    bench: &Column,
-    stored_v: &[Vec<f64>],
-    lines: &[Option<WordLine>],
-    t_max_s: f64,
-    spice: &mut Spice<'_>,
-) -> Result<Vec<f64>> {
-    let (analysis, t_stop_s) = bench.analysis()?;
-    let signals: Vec<String> = ["v(wl)", "v(sgn)"].map(String::from).to_vec();
-    let measurements = vec![bench.width(), bench.sign()];
-    let requests: Vec<Request> = stored_v
-        .iter()
-        .map(|column| Request {
-            alters: bench.store(column),
-            analysis: analysis.clone(),
-            t_stop_s,
-            measurements: measurements.clone(),
-        })
-        .collect();
-    let circuit = bench.driven(CELL, lines, &signals);
-    let answers = spice.run(&circuit, &signals, &requests, None)?;
-    let middle = bench.value("vdd") / 2.0;
-    answers
-        .iter()
-        .map(|answer| {
-            let sign = if scalar(answer, "v_sign_v")? > middle { 1.0 } else { -1.0 };
-            Ok(sign * scalar(answer, "t_width_s")? / t_max_s)
-        })
-        .collect()
-}
-
-fn scalar(answer: &BTreeMap<String, Value>, name: &str) -> Result<f64> {
-    answer.get(name).and_then(Value::scalar).ok_or_else(|| {
-        Problem::new(Kind::Internal, format!("a column's run has no `{name}`")).help("clear results/.store").into()
-    })
 }
 
 /// phi by the published cubic and its decay (convention 1) on the table's charge scale.
