@@ -105,6 +105,13 @@ impl Unit {
         let suffix = self.suffix();
         if suffix.is_empty() || name.ends_with(suffix) { name.to_string() } else { format!("{name}{suffix}") }
     }
+    /// The name and the unit that a column's name was made of; `None` for a pure number.
+    pub fn of_column(column: &str) -> Option<(&str, Unit)> {
+        let fits = UNITS.iter().filter(|(.., suffix)| !suffix.is_empty() && column.ends_with(suffix));
+        // `v_per_v` ends in `_v` too: the longest suffix is meant.
+        let (unit, _, suffix) = fits.max_by_key(|(.., suffix)| suffix.len())?;
+        Some((column.strip_suffix(suffix)?, *unit))
+    }
     /// The symbols that `unit = "..."` accepts, for messages.
     pub fn accepted_names() -> String {
         UNITS.iter().map(|(_, symbol, _)| format!("\"{symbol}\"")).collect::<Vec<_>>().join(", ")
@@ -275,6 +282,14 @@ mod tests {
         assert_eq!(parse_quantity("0.85 mA/um", Unit::AmperePerMetre), Ok(850.0));
         assert_eq!(parse_quantity("1 A/cm2", Unit::AmperePerSquareMetre).map(|v| v.round()), Ok(1e4));
         assert_eq!(parse_quantity("-40 degC", Unit::Celsius), Ok(-40.0));
+    }
+
+    #[test]
+    fn a_column_tells_its_unit() {
+        for (unit, _, suffix) in UNITS.iter().filter(|(unit, _, suffix)| !suffix.is_empty() && *unit != Unit::OneMetre) {
+            assert_eq!(Unit::of_column(&format!("x{suffix}")), Some(("x", *unit)));
+        }
+        assert_eq!(Unit::of_column("sample"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `gaincell sweep`.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use crate::lint::lint_sweep;
 use crate::simulate::Simulator;
 use crate::spec::SweepSpec;
 use crate::tech::{Technology, named_in};
+use crate::units::{Unit, engineering};
 
 /// Which sweeps to run.
 #[derive(Debug, Args)]
@@ -257,28 +259,36 @@ pub(super) fn sweep_table(summaries: &[SweepSummary]) -> String {
     table(&["sweep", "technology", "points#", "ok#", "failed#", "reused#", "wall [s]#"], &rows)
 }
 
-/// The measurements with limits as text, one row per corner.
+/// The measurements with limits as text, one row per corner; `*` marks the corner with the least margin.
 fn spec_table(summaries: &[SweepSummary]) -> String {
-    let number = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.4e}"));
     let mut rows = Vec::new();
     for summary in summaries {
+        let corners = summary.spec.iter().any(|v| v.corner.is_some());
         for v in &summary.spec {
+            let unit = Unit::from_name(&v.unit).unwrap_or(Unit::One);
+            let number = |value: Option<f64>| value.map_or("-".to_string(), |v| engineering(v, unit));
+            let mark = if corners && v.worst_corner { " *" } else { "" };
             rows.push(vec![
                 summary.name.clone(),
                 v.measurement.clone(),
-                v.corner.clone().unwrap_or_else(|| "nominal".to_string()),
+                v.corner.as_deref().unwrap_or("nominal").to_string() + mark,
                 number(v.limit.min),
                 number(v.limit.typ),
                 number(v.limit.max),
                 number(v.least),
                 number(v.mean),
                 number(v.greatest),
+                v.worst.as_ref().map_or("-".to_string(), |worst| place(&worst.at)),
                 format!("{} of {}", v.outside + v.missing, v.points),
+                v.dice.map_or("-".to_string(), |dice| {
+                    let [low, high] = dice.interval.map(|share| 100.0 * share);
+                    format!("{:.1} % ({low:.1} to {high:.1})", 100.0 * dice.fraction)
+                }),
                 if v.pass { "pass".to_string() } else { "FAIL".to_string() },
             ]);
         }
     }
-    let header = [
+    let mut header = vec![
         "sweep",
         "measurement",
         "corner",
@@ -288,8 +298,25 @@ fn spec_table(summaries: &[SweepSummary]) -> String {
         "least#",
         "mean#",
         "greatest#",
+        "worst at",
         "outside#",
+        "yield (95 %)#",
         "verdict",
     ];
+    // A column that says nothing is left out.
+    let yields = header.len() - 2;
+    if rows.iter().all(|row| row[yields] == "-") {
+        header.remove(yields);
+        rows.iter_mut().for_each(|row| drop(row.remove(yields)));
+    }
     table(&header, &rows)
+}
+
+/// Parameters by column as a reader writes them: `v_level 600 mV, sample 7`.
+fn place(at: &BTreeMap<String, f64>) -> String {
+    let one = |(column, value): (&String, &f64)| match Unit::of_column(column) {
+        Some((name, unit)) => format!("{name} {}", engineering(*value, unit)),
+        None => format!("{column} {value}"),
+    };
+    if at.is_empty() { "-".to_string() } else { at.iter().map(one).collect::<Vec<_>>().join(", ") }
 }

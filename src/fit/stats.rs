@@ -131,6 +131,25 @@ pub fn student_t_two_sided(level: f64, dof: f64) -> f64 {
     0.5 * (low + high)
 }
 
+/// The interval of Clopper and Pearson (*Biometrika* 26, 404 (1934)) for a share of which `k` of `n` draws were seen: it
+/// holds the true share with at least probability `level`, whatever that share is.
+pub fn binomial_interval(k: u64, n: u64, level: f64) -> [f64; 2] {
+    let tail = 0.5 * (1.0 - level);
+    let (hits, misses) = (k as f64, n.saturating_sub(k) as f64);
+    // Both bounds are quantiles of a beta distribution; I_p(a, b) rises with p.
+    let beta_quantile = |a: f64, b: f64, share: f64| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..100 {
+            let middle = 0.5 * (low + high);
+            if incomplete_beta(a, b, middle) < share { low = middle } else { high = middle }
+        }
+        0.5 * (low + high)
+    };
+    let low = if k == 0 { 0.0 } else { beta_quantile(hits, misses + 1.0, tail) };
+    let high = if k >= n { 1.0 } else { beta_quantile(hits + 1.0, misses, 1.0 - tail) };
+    [low, high]
+}
+
 /// Complementary error function, relative error below 1.2e-7 (W. H. Press et al., *Numerical Recipes*, 6.2).
 fn erfc(x: f64) -> f64 {
     let z = x.abs();
@@ -296,6 +315,31 @@ pub fn softplus(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_s_interval_has_its_closed_forms_and_covers() {
+        // All of n: the lower bound is (alpha/2)^(1/n); none of n: mirrored.
+        let [low, high] = binomial_interval(1000, 1000, 0.95);
+        assert!((low - 0.025f64.powf(1e-3)).abs() < 1e-9 && high == 1.0);
+        let [low, high] = binomial_interval(0, 20, 0.95);
+        assert!(low == 0.0 && (high - (1.0 - 0.025f64.powf(0.05))).abs() < 1e-9);
+        // Coverage, summed over the binomial distribution itself, is never below the level.
+        for p in [0.03, 0.2, 0.5, 0.97] {
+            let n = 40u64;
+            let mass = |k: u64| {
+                let (k, n) = (k as f64, n as f64);
+                (ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) + k * p.ln() + (n - k) * (1.0 - p).ln()).exp()
+            };
+            let covered: f64 = (0..=n)
+                .filter(|k| {
+                    let [low, high] = binomial_interval(*k, n, 0.9);
+                    low <= p && p <= high
+                })
+                .map(mass)
+                .sum();
+            assert!((0.9..0.99).contains(&covered), "{p}: {covered}");
+        }
+    }
 
     #[test]
     fn student_t_matches_printed_tables() {

@@ -80,9 +80,19 @@ pub struct SpecLimit {
     pub typ: Option<f64>,
     /// Greatest.
     pub max: Option<f64>,
+    /// Share of dice that must be inside; without it every die must.
+    #[serde(default)]
+    pub least_yield: Option<f64>,
 }
 
 impl SpecLimit {
+    /// How far a value is inside; negative outside, infinite without a bound.
+    pub fn margin(&self, value: f64) -> f64 {
+        let below = self.max.map_or(f64::INFINITY, |max| max - value);
+        let above = self.min.map_or(f64::INFINITY, |min| value - min);
+        below.min(above)
+    }
+
     /// Does a value pass? A value that is no number does not.
     pub fn passes(&self, value: f64) -> bool {
         self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max) && !value.is_nan()
@@ -193,8 +203,13 @@ fn read_limit(keys: &Keys<'_>, unit: Unit, how: Option<&HowSpec>) -> SpecLimit {
         let problem = Problem::new(Kind::SpecKey, "a curve has no limits of its own");
         keys.problem(problem.accepted("limits of `at`, `max` or another number"), "max");
     }
+    let least_yield = keys.quantity("yield", Unit::One);
+    if least_yield.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
+        let problem = Problem::new(Kind::SpecKey, "a yield is a share of the dice");
+        keys.problem(problem.accepted("more than 0 % and less than 100 %, as in yield = \"99 %\""), "yield");
+    }
     keys.finish();
-    SpecLimit { min, typ, max }
+    SpecLimit { min, typ, max, least_yield }
 }
 
 fn read_how(keys: &Keys<'_>, kind: &str) -> Option<HowSpec> {

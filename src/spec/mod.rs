@@ -185,6 +185,12 @@ impl SweepSpec {
             }
             None => DEFAULT_LIMITS,
         };
+        if mismatch.is_none()
+            && let Some(measure) = measures.iter().find(|m| m.limit.is_some_and(|limit| limit.least_yield.is_some()))
+        {
+            let message = format!("`{}` asks for a yield, and the sweep draws no dice", measure.column);
+            keys.problem(Problem::new(Kind::SpecKey, message).accepted("a table [mismatch] beside it"), "measure");
+        }
         let ladder_tiers = design::read_ladder(&keys);
         let guard = design::read_guard(&keys);
         keys.finish();
