@@ -38,7 +38,7 @@ fn agrees(shown: &str, found: &str) -> bool {
         return true;
     }
     match (shown.parse::<f64>(), found.parse::<f64>()) {
-        (Ok(a), Ok(b)) => shown.contains('e') && (a - b).abs() <= 0.05 * a.abs().max(b.abs()),
+        (Ok(a), Ok(b)) => shown.contains(['e', '.']) && (a - b).abs() <= 0.05 * a.abs().max(b.abs()),
         _ => false,
     }
 }

@@ -149,3 +149,95 @@ fn verdict(spec: &SweepSpec, column: &str, limit: SpecLimit, rows: &[&Row]) -> S
 
 /// Column of the mismatch sample's number.
 const SAMPLE: &str = "sample";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Manifest, PointId, Value};
+
+    const SWEEP: &str = r#"schema = 1
+name = "x"
+tech = "t"
+bench = "x.cir"
+[parameters.v_in]
+unit = "V"
+values = ["0.1 V", "0.2 V"]
+[corners.hot]
+temp = "85 degC"
+[corners.cold]
+temp = "-40 degC"
+[mismatch]
+samples = 100
+seed = 1
+instances = ["xc"]
+[[measure]]
+name = "v_out"
+unit = "V"
+at = "v(o)"
+time = "1 ns"
+spec = { max = "1 V", yield = "90 %" }
+"#;
+
+    fn spec(text: &str) -> crate::error::Result<SweepSpec> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("x.cir"), "t\nr1 o 0 1\n.tran 1n 2n\n").unwrap();
+        std::fs::write(dir.path().join("x.toml"), text).unwrap();
+        SweepSpec::read(&dir.path().join("x.toml"), dir.path())
+    }
+
+    /// Every die at both inputs and corners; the output rises with the number of the die, and more so hot.
+    fn dataset(broken: Option<u64>) -> Dataset {
+        let mut rows = Vec::new();
+        for (corner, gain) in [("hot", 0.0102), ("cold", 0.0050)] {
+            for v_in in [0.1, 0.2] {
+                for sample in 0..100u64 {
+                    let index = rows.len() as u64;
+                    let ok = broken != Some(sample);
+                    let value = gain * sample as f64 + (v_in - 0.2);
+                    rows.push(Row {
+                        id: PointId(format!("{index:032x}")),
+                        index,
+                        values: [("v_in_v".to_string(), v_in), (SAMPLE.to_string(), sample as f64)].into(),
+                        labels: [(CORNER_LABEL.to_string(), corner.to_string())].into(),
+                        outcome: if ok { Outcome::Ok } else { Outcome::Crash },
+                        tier: 0,
+                        measured: [("v_out_v".to_string(), Value::Scalar(value))].into(),
+                        message: String::new(),
+                    });
+                }
+            }
+        }
+        Dataset { manifest: Manifest::new("x", "quick"), rows }
+    }
+
+    #[test]
+    fn limits_name_the_worst_point_and_corner_and_count_dice() {
+        let verdicts = spec_verdicts(&spec(SWEEP).unwrap(), &dataset(None));
+        let [hot, cold] = &verdicts[..] else { panic!("{verdicts:?}") };
+        assert!(hot.worst_corner && !cold.worst_corner);
+        let worst = hot.worst.as_ref().unwrap();
+        assert_eq!(worst.at, [("sample".to_string(), 99.0), ("v_in_v".to_string(), 0.2)].into());
+        assert!((worst.margin + 0.0098).abs() < 1e-12, "0.0102 * 99 is 1.0098");
+        // Only die 99 is outside, and only at the higher input: one point, one die.
+        let dice = hot.dice.unwrap();
+        assert_eq!((hot.outside, dice.drawn, dice.good), (1, 100, 99));
+        assert!(dice.interval[0] < 0.99 && dice.interval[1] > 0.99);
+        assert!(hot.pass, "99 of 100 dice show 90 % with confidence: {:?}", dice.interval);
+        assert_eq!(cold.dice.unwrap().good, 100);
+    }
+
+    #[test]
+    fn a_die_that_could_not_be_simulated_is_not_good() {
+        let verdicts = spec_verdicts(&spec(SWEEP).unwrap(), &dataset(Some(3)));
+        assert_eq!((verdicts[0].missing, verdicts[0].dice.unwrap().good), (2, 98));
+        let strict = SWEEP.replace("yield = \"90 %\"", "yield = \"98 %\"");
+        assert!(!spec_verdicts(&spec(&strict).unwrap(), &dataset(None))[0].pass, "99 of 100 dice do not show 98 %");
+    }
+
+    #[test]
+    fn a_yield_needs_dice_and_is_a_share() {
+        let without = SWEEP.replace("[mismatch]\nsamples = 100\nseed = 1\ninstances = [\"xc\"]\n", "");
+        assert!(spec(&without).unwrap_err().to_string().contains("draws no dice"));
+        assert!(spec(&SWEEP.replace("90 %", "100 %")).unwrap_err().to_string().contains("share of the dice"));
+    }
+}
