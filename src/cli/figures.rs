@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::{
-    Datasets, Models, SavedModels, SweepSummary, device_verdicts, models_path, read_datasets, read_json, table_folder,
+    Datasets, Models, SavedModels, SweepSummary, device_verdicts, latest_run, models_path, read_datasets, read_json, table_folder,
     validation_path,
 };
 use crate::error::{Error, Result};
@@ -16,7 +16,18 @@ use crate::report::{DeviceRow, Experiment, HandCheck, Header, LutSummary, Report
 use crate::tech::Technology;
 use crate::validate::ValidationCase;
 
-pub(super) fn plot(context: &Context) -> Result<()> {
+/// What to plot.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlotArgs {
+    /// Sweeps whose last run to plot, measurement by measurement [default: the figures of the models]
+    #[arg(value_name = "SWEEP")]
+    sweeps: Vec<String>,
+}
+
+pub(super) fn plot(context: &Context, args: &PlotArgs) -> Result<()> {
+    if !args.sweeps.is_empty() {
+        return plot_sweeps(context, &args.sweeps);
+    }
     let tech = context.tech()?;
     let count = draw(context, &tech)?;
     let folder = context.project.plots();
@@ -74,6 +85,35 @@ pub(super) fn draw(context: &Context, tech: &Technology) -> Result<usize> {
         .map(|(name, figure)| figure.save(&crate::plot::Target::new(folder.join(format!("{}_{name}", tech.name)))))
         .collect::<Result<Vec<_>>>()?;
     Ok(figures.len())
+}
+
+/// The figure of each sweep's last run.
+#[cfg(feature = "plot")]
+fn plot_sweeps(context: &Context, names: &[String]) -> Result<()> {
+    let folder = context.project.plots();
+    let mut drawn = Vec::new();
+    for (spec, tech) in super::sweep::read_named(context, names, &[])? {
+        let run = latest_run(&context.project, &spec.name, &tech.name)?;
+        let dataset = crate::dataset::Dataset::read(&run)?;
+        let conditions = crate::plot::Conditions {
+            tech: tech.name.clone(),
+            cell: spec.cell.clone(),
+            vdd_v: tech.vdd_v,
+            temperature_degc: tech.temperature_degc,
+        };
+        let target = crate::plot::Target::new(folder.join(format!("{}_sweep_{}", tech.name, spec.name)));
+        crate::plot::sweep::figure(&spec, &dataset, &conditions)?.save(&target)?;
+        drawn.push(target.png());
+    }
+    if context.common.json {
+        return print_json(&json!({"figures": drawn}));
+    }
+    print(&drawn.iter().map(|path| format!("{}\n", path.display())).collect::<String>())
+}
+
+#[cfg(not(feature = "plot"))]
+fn plot_sweeps(_context: &Context, _names: &[String]) -> Result<()> {
+    Err(super::without("plot"))
 }
 
 #[cfg(not(feature = "plot"))]

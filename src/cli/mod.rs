@@ -8,6 +8,7 @@ mod lint;
 mod models;
 mod output;
 mod run;
+mod schematic;
 mod subtile;
 mod sweep;
 mod validate;
@@ -103,9 +104,16 @@ enum Command {
         after_help = "Examples:\n  gaincell subtile --size 8\n  gaincell subtile                    # 16 x 16, some ten minutes\n  gaincell subtile --size 64 --columns-only"
     )]
     Subtile(subtile::SubtileArgs),
-    /// Draw the figures from what is in results/
-    #[command(after_help = "Examples:\n  gaincell plot\n  gaincell --out /scratch/today plot")]
-    Plot,
+    /// Draw the figures from what is in results/: those of the models, or those of the named sweeps
+    #[command(
+        after_help = "Examples:\n  gaincell plot\n  gaincell plot write my/own.toml\n  gaincell --out /scratch/today plot"
+    )]
+    Plot(figures::PlotArgs),
+    /// Draw the schematic of a subcircuit from its netlist
+    #[command(
+        after_help = "Examples:\n  gaincell schematic netlists/cells/gain_cell_6t.sub\n  gaincell schematic my/cell.sub my_cell\n  gaincell schematic netlists/readout/charge_to_pulse.sub comparator"
+    )]
+    Schematic(schematic::SchematicArgs),
     /// Write results/report.html from what is in results/
     #[command(after_help = "Examples:\n  gaincell report\n  gaincell report --json")]
     Report,
@@ -178,7 +186,8 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Emulate(args) => emulate::emulate(&context, &args),
         Command::Validate(args) => validate::validate(&context, &args),
         Command::Subtile(args) => subtile::subtile(&context, &args),
-        Command::Plot => figures::plot(&context),
+        Command::Plot(args) => figures::plot(&context, &args),
+        Command::Schematic(args) => schematic::schematic(&context, &args),
         Command::Report => figures::report(&context),
         Command::Diff(args) => diff::diff(&context, &args),
         Command::Worker { .. } => Ok(()),

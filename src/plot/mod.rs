@@ -11,6 +11,8 @@
 //! | [`variability_levels`] | `variability_levels` | charge of the dice at every level |
 //! | [`variability`] | `variability` | sigma, correlations, converter's offset and gain |
 //! | [`validation`] | `validation` | emulator against SPICE |
+//! | [`sweep`] | any sweep's name | every measurement of a sweep, a designer's own included |
+//! | [`schematic`] | a subcircuit's name | its schematic, from the netlist |
 //!
 //! Each has a struct of plain numbers in base units, `figure(&data)`, which builds the [`Figure`], and `draw(&data,
 //! &target)`, which writes it. A [`Figure`] is rows of [`Panel`]s; it becomes a [`scene::Scene`], a list of strokes, fills
@@ -31,7 +33,9 @@ pub mod retention;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod scene;
+pub mod schematic;
 pub mod style;
+pub mod sweep;
 pub mod validation;
 pub mod variability;
 pub mod variability_levels;

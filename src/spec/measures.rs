@@ -65,6 +65,8 @@ pub struct MeasureSpec {
     pub column: String,
     /// Unit.
     pub unit: Unit,
+    /// Unit of the axis that windows and samples lie on.
+    pub axis: Unit,
     /// How it is made.
     pub how: HowSpec,
     /// What it may be, if the file says so.
@@ -167,9 +169,10 @@ pub(super) fn read(keys: &Keys<'_>) -> Vec<MeasureSpec> {
     for table in &tables {
         let name = table.require_string("name", "the measurement's name");
         let unit = read_unit(table).unwrap_or(Unit::One);
+        let axis = read_axis(table);
         let written: Vec<_> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
         let how = match written.as_slice() {
-            [kind] => read_how(table, kind),
+            [kind] => read_how(table, kind, axis),
             _ => {
                 let problem = Problem::new(Kind::SpecKey, format!("{} ways to measure are written", written.len()));
                 table.problem(problem.accepted(format!("exactly one of {}", KINDS.join(", "))), "name");
@@ -183,7 +186,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Vec<MeasureSpec> {
         let limit = table.table("spec").map(|spec| read_limit(&spec, unit, how.as_ref()));
         table.finish();
         if let Some(how) = how {
-            specs.push(MeasureSpec { column, unit, how, limit });
+            specs.push(MeasureSpec { column, unit, axis, how, limit });
         }
     }
     specs
@@ -212,16 +215,17 @@ fn read_limit(keys: &Keys<'_>, unit: Unit, how: Option<&HowSpec>) -> SpecLimit {
     SpecLimit { min, typ, max, least_yield }
 }
 
-fn read_how(keys: &Keys<'_>, kind: &str) -> Option<HowSpec> {
-    // The unit of axis values: time unless the measurement says otherwise (`axis = "V"` for a DC sweep).
-    let axis = match keys.string("axis") {
-        Some(name) => Unit::from_name(&name).unwrap_or_else(|| {
-            let problem = Problem::new(Kind::SpecUnit, format!("\"{name}\" is not a unit"));
-            keys.problem(problem.accepted(Unit::accepted_names()), "axis");
-            Unit::Second
-        }),
-        None => Unit::Second,
-    };
+/// The unit of axis values: time unless the measurement says otherwise (`axis = "V"` for a DC sweep).
+fn read_axis(keys: &Keys<'_>) -> Unit {
+    let Some(name) = keys.string("axis") else { return Unit::Second };
+    Unit::from_name(&name).unwrap_or_else(|| {
+        let problem = Problem::new(Kind::SpecUnit, format!("\"{name}\" is not a unit"));
+        keys.problem(problem.accepted(Unit::accepted_names()), "axis");
+        Unit::Second
+    })
+}
+
+fn read_how(keys: &Keys<'_>, kind: &str, axis: Unit) -> Option<HowSpec> {
     let signal = |key: &str| {
         let text = keys.string(key)?;
         checked_signal(keys, key, &text).then_some(text)
