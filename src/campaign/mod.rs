@@ -26,6 +26,6 @@ pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};
 pub use saved::{SavedModels, merge_summary, models_path, read_json, table_folder, subtile_path, validation_path, write_json};
-pub use spec_verdict::{SpecVerdict, spec_verdicts};
+pub use spec_verdict::{Dice, SpecVerdict, WorstPoint, spec_verdicts};
 pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, run_sweep};
 pub use table::build_table;

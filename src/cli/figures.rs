@@ -173,15 +173,22 @@ pub(super) fn page(context: &Context, tech: &Technology) -> Result<PathBuf> {
         limits: prose::scope(),
     };
     let path = context.project.results().join("report.html");
-    let html = crate::report::render(&data)?;
+    write_page(&path, &crate::report::render(&data)?)?;
+    Ok(path)
+}
+
+/// Writes a page, atomically.
+pub(super) fn write_page(path: &std::path::Path, html: &str) -> Result<()> {
+    use std::io::Write;
     let write = || -> std::io::Result<()> {
-        use std::io::Write;
-        let mut file = atomic_write_file::AtomicWriteFile::open(&path)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = atomic_write_file::AtomicWriteFile::open(path)?;
         file.write_all(html.as_bytes())?;
         file.commit()
     };
-    write().map_err(|source| Error::io(&path, "write", source))?;
-    Ok(path)
+    write().map_err(|source| Error::io(path, "write", source))
 }
 
 /// Estimates with a pencil beside what the simulator says.
@@ -228,7 +235,7 @@ fn hand_checks(sections: &mut [Experiment], left: &Left, table: Option<&Table>) 
 }
 
 /// The date, UTC, from the clock: days since 1970 to year, month, day by counting.
-fn today() -> String {
+pub(super) fn today() -> String {
     let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let mut days = seconds / 86_400;
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));

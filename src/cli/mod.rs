@@ -1,5 +1,6 @@
 //! The command line: the only place that prints.
 
+mod circuits;
 mod diff;
 mod emulate;
 mod explain;
@@ -117,6 +118,11 @@ enum Command {
     /// Write results/report.html from what is in results/
     #[command(after_help = "Examples:\n  gaincell report\n  gaincell report --json")]
     Report,
+    /// Write results/circuits.html: every circuit's schematic, benches, curves over corners and dice, limits
+    #[command(
+        after_help = "Examples:\n  gaincell circuits                 # from the runs that there are\n  gaincell circuits --run           # simulate first what is missing\n  gaincell circuits gain_cell_6t --run --tech sky130"
+    )]
+    Circuits(circuits::CircuitsArgs),
     /// What changed between two runs: by more than numerical noise, and for Monte Carlo by more than chance
     #[command(after_help = diff::HELP, after_long_help = diff::HELP)]
     Diff(diff::DiffArgs),
@@ -189,6 +195,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Plot(args) => figures::plot(&context, &args),
         Command::Schematic(args) => schematic::schematic(&context, &args),
         Command::Report => figures::report(&context),
+        Command::Circuits(args) => circuits::circuits(&context, &args),
         Command::Diff(args) => diff::diff(&context, &args),
         Command::Worker { .. } => Ok(()),
     }

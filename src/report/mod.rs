@@ -9,11 +9,13 @@
 //! | [`prose`] | what each of the standard experiments simulates and how its figures are read |
 //! | [`sweeps`] | how many points, how they ended |
 //! | `from_results` | the stages' own types as rows of the page |
+//! | [`circuits`] | a page of its own: every circuit with schematic, benches, corners, dice, limits |
 //! | [`lut`] | lookup tables: axes, validity, how to read them |
 //!
 //! The page holds its figures as inline SVG and its style; it asks for nothing else and needs no script. Everything that
 //! comes from a user (names, notes) is escaped by askama.
 
+pub mod circuits;
 pub mod devices;
 pub mod experiment;
 pub mod format;
@@ -29,6 +31,7 @@ mod samples;
 
 use askama::Template;
 
+pub use circuits::{CircuitPage, CircuitSweep, LimitRow, render_circuits};
 pub use devices::DeviceRow;
 pub use experiment::{Experiment, HandCheck, ModelParameter, ModelSummary, ReportFigure};
 pub use from_results::experiments;

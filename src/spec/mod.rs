@@ -12,13 +12,14 @@
 //! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
 //! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
-//! | `[measure.spec]` | `min`, `typ`, `max`: what the measurement may be, in its unit |
+//! | `[measure.spec]` | `min`, `typ`, `max`: what the measurement may be, in its unit; `yield`: the share of dice that must show it, with 95 % confidence |
 //! | `[adaptive]`, `[multifidelity]` | refine where a measurement is uncertain, on the shape of a static sweep: see [`AdaptiveSpec`], [`MultifidelitySpec`] |
 //! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
 //! | `[ladder]` | `tiers`: how far points that do not converge may climb, 0 to 3 |
 //! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
 
 mod adaptive;
+mod circuits;
 mod design;
 mod measures;
 
@@ -29,6 +30,7 @@ use crate::keys::{Document, Keys};
 use crate::units::Unit;
 
 pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
+pub use circuits::CircuitSpec;
 pub use design::{Corner, Guard, Sampling};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
 

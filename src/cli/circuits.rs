@@ -1,0 +1,159 @@
+//! `gaincell circuits`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::Context;
+use super::figures::{today, write_page};
+use super::output::{note, print, print_json};
+use super::sweep::{read_named, run_named, sweep_table};
+use crate::campaign::{commit, latest_run, spec_verdicts};
+use crate::dataset::{Dataset, Outcome};
+use crate::error::{Error, Kind, Problem, Result};
+use crate::report::{CircuitPage, CircuitSweep, Header, LimitRow, ReportFigure, render_circuits};
+use crate::spec::{CircuitSpec, SweepSpec};
+use crate::sweep::GUARD_INDEX;
+use crate::tech::Technology;
+
+/// Which circuits.
+#[derive(Debug, Args)]
+pub(super) struct CircuitsArgs {
+    /// Names from netlists/circuits.toml [default: all]
+    names: Vec<String>,
+    /// Simulate first what is missing
+    #[arg(long)]
+    run: bool,
+}
+
+pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
+    let tech = context.tech()?;
+    let list = context.project.netlists().join("circuits.toml");
+    let mut circuits = CircuitSpec::read_all(&list, &context.project.sweeps())?;
+    let known: Vec<String> = circuits.iter().map(|circuit| circuit.name.clone()).collect();
+    if let Some(name) = args.names.iter().find(|name| !known.contains(name)) {
+        let problem = Problem::new(Kind::SpecKey, format!("there is no circuit `{name}`"));
+        return Err(problem.file(&list).accepted(known.join(", ")).into());
+    }
+    if !args.names.is_empty() {
+        circuits.retain(|circuit| args.names.contains(&circuit.name));
+    }
+    if args.run {
+        let mut names: Vec<String> = Vec::new();
+        for sweep in circuits.iter().flat_map(|circuit| &circuit.sweeps) {
+            if !names.contains(sweep) {
+                names.push(sweep.clone());
+            }
+        }
+        let summaries = run_named(context, &names, &[], "full")?;
+        note(context, &sweep_table(&summaries));
+    }
+    let (mut simulator, mut pages) = (String::new(), Vec::new());
+    for circuit in &circuits {
+        pages.push(page(context, &tech, circuit, &mut simulator)?);
+    }
+    let header = Header {
+        tech: tech.name.clone(),
+        tech_description: tech.description.clone(),
+        vdd_v: tech.vdd_v,
+        temperature_degc: tech.temperature_degc,
+        date: today(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        ngspice: simulator,
+        commit: commit(context.project.root()).unwrap_or_default(),
+        command: format!("gaincell circuits --run --tech {}", tech.name),
+        ..Header::default()
+    };
+    let path = context.project.results().join("circuits.html");
+    write_page(&path, &render_circuits(&header, &pages)?)?;
+    let limits = || pages.iter().flat_map(|page| &page.sweeps).flat_map(|sweep| &sweep.limits);
+    let (all, passed) = (limits().count(), limits().filter(|row| row.pass).count());
+    let missing: Vec<&str> = pages
+        .iter()
+        .flat_map(|page| &page.sweeps)
+        .filter(|sweep| sweep.points.is_none())
+        .map(|sweep| sweep.name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        note(context, &format!("not run here yet: {}; --run does", missing.join(", ")));
+    }
+    if context.common.json {
+        return print_json(&json!({"page": path, "circuits": pages.len(), "limits": all, "passed": passed, "missing": missing}));
+    }
+    print(&format!("{} circuits, {passed} of {all} limits met: {}\n", pages.len(), path.display()))
+}
+
+fn page(context: &Context, tech: &Technology, circuit: &CircuitSpec, simulator: &mut String) -> Result<CircuitPage> {
+    let root = context.project.root();
+    let relative = |path: &std::path::Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let mut sweeps = Vec::new();
+    for (spec, _) in read_named(context, &circuit.sweeps, &[])? {
+        sweeps.push(sweep(context, tech, &spec, simulator)?);
+    }
+    Ok(CircuitPage {
+        id: circuit.name.clone(),
+        title: circuit.title.clone(),
+        role: circuit.role.clone(),
+        netlist: relative(&circuit.netlist),
+        schematics: schematics(circuit)?,
+        sweeps,
+    })
+}
+
+fn sweep(context: &Context, tech: &Technology, spec: &SweepSpec, simulator: &mut String) -> Result<CircuitSweep> {
+    let text = std::fs::read_to_string(&spec.bench).map_err(|source| Error::io(&spec.bench, "read the bench", source))?;
+    let bench = (spec.bench.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
+    let (name, title) = (spec.name.clone(), spec.title.clone());
+    let Ok(run) = latest_run(&context.project, &spec.name, &tech.name) else {
+        return Ok(CircuitSweep { name, title, bench, ..CircuitSweep::default() });
+    };
+    let dataset = Dataset::read(&run)?;
+    simulator.clone_from(&dataset.manifest.simulator);
+    let rows = dataset.rows.iter().filter(|row| row.index < GUARD_INDEX);
+    let ok = rows.clone().filter(|row| row.outcome == Outcome::Ok).count();
+    Ok(CircuitSweep {
+        points: Some((ok, rows.count())),
+        figure: figure(spec, &dataset, tech)?,
+        limits: spec_verdicts(spec, &dataset).iter().map(LimitRow::from).collect(),
+        name,
+        title,
+        bench,
+    })
+}
+
+#[cfg(feature = "plot")]
+fn schematics(circuit: &CircuitSpec) -> Result<Vec<ReportFigure>> {
+    use crate::plot::{canvas, schematic};
+    let source = crate::netlist::Source::read(&circuit.netlist, &crate::netlist::TechFiles::default())?;
+    let drawn = circuit.subcircuits.iter().map(|name| {
+        let scene = schematic::scene(&source.lines, name).ok_or_else(|| {
+            let known = schematic::Circuit::names(&source.lines).join(", ");
+            let problem = Problem::new(Kind::MissingNetlist, format!("there is no subcircuit `{name}` to draw"));
+            Error::from(problem.file(&circuit.netlist).accepted(known))
+        })?;
+        Ok(ReportFigure { svg: canvas::svg(&scene)?, caption: format!("Schematic of {name}, from its netlist.") })
+    });
+    drawn.collect()
+}
+
+#[cfg(feature = "plot")]
+fn figure(spec: &SweepSpec, dataset: &Dataset, tech: &Technology) -> Result<Option<ReportFigure>> {
+    let conditions = crate::plot::Conditions {
+        tech: tech.name.clone(),
+        cell: spec.cell.clone(),
+        vdd_v: tech.vdd_v,
+        temperature_degc: tech.temperature_degc,
+    };
+    // A sweep whose points all failed has no figure, and its counts say so.
+    let Ok(figure) = crate::plot::sweep::figure(spec, dataset, &conditions) else { return Ok(None) };
+    Ok(Some(ReportFigure { svg: figure.svg()?, caption: format!("Measurements of sweep {}.", spec.name) }))
+}
+
+#[cfg(not(feature = "plot"))]
+fn schematics(_circuit: &CircuitSpec) -> Result<Vec<ReportFigure>> {
+    Ok(Vec::new())
+}
+
+#[cfg(not(feature = "plot"))]
+fn figure(_spec: &SweepSpec, _dataset: &Dataset, _tech: &Technology) -> Result<Option<ReportFigure>> {
+    Ok(None)
+}
