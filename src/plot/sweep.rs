@@ -195,14 +195,8 @@ impl<'a> Sheet<'a> {
         };
         let groups: Vec<(String, Vec<f64>)> =
             self.groups(None).iter().map(|group| (group.label.clone(), values(group))).collect();
-        let (mut low, mut high) = span(groups.iter().flat_map(|(_, values)| values.iter().copied()))?;
-        if let Some(limit) = measure.limit {
-            // A limit that is near is shown; one far away would press the dice together.
-            let room = 1.5 * (high - low);
-            for bound in limit.min.into_iter().chain(limit.max).filter(|b| *b > low - room && *b < high + room) {
-                (low, high) = (low.min(bound), high.max(bound));
-            }
-        }
+        let all = span(groups.iter().flat_map(|(_, values)| values.iter().copied()))?;
+        let (low, high) = with_limits(measure, all, 1.5 * (all.1 - all.0));
         let histograms: Vec<(String, Histogram)> =
             groups.into_iter().filter_map(|(label, values)| Some((label, Histogram::new(&values)?))).collect();
         let top = histograms.iter().map(|(_, histogram)| histogram.top()).fold(1.0, f64::max);
@@ -239,13 +233,8 @@ impl<'a> Sheet<'a> {
         Some(panel)
     }
 
-    fn y_axis(&self, measure: &MeasureSpec, (mut low, mut high): (f64, f64)) -> Axis {
-        if let Some(limit) = measure.limit {
-            let room = (high - low).max(0.5 * high.abs());
-            for bound in limit.min.into_iter().chain(limit.max).filter(|b| *b > low - room && *b < high + room) {
-                (low, high) = (low.min(bound), high.max(bound));
-            }
-        }
+    fn y_axis(&self, measure: &MeasureSpec, (low, high): (f64, f64)) -> Axis {
+        let (low, high) = with_limits(measure, (low, high), (high - low).max(0.5 * high.abs()));
         between("", symbol(measure.unit), low, high)
     }
 
@@ -254,6 +243,13 @@ impl<'a> Sheet<'a> {
             panel.horizontals("limit", limit.min.into_iter().chain(limit.max), Stroke::thin(VERMILLION, Dash::Dashed));
         }
     }
+}
+
+/// A range with the limits that lie within `room` of it: one far away would press the data together.
+fn with_limits(measure: &MeasureSpec, (low, high): (f64, f64), room: f64) -> (f64, f64) {
+    let bounds = measure.limit.into_iter().flat_map(|limit| limit.min.into_iter().chain(limit.max));
+    let near = bounds.filter(|bound| *bound > low - room && *bound < high + room);
+    near.fold((low, high), |(low, high), bound| (low.min(bound), high.max(bound)))
 }
 
 /// A linear axis with a margin that is there for a single value of any size, too.
