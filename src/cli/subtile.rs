@@ -23,11 +23,14 @@ pub(super) struct SubtileArgs {
     /// Only the columns, K then V, in parallel; the whole circuit takes hours from some 24 x 24 cells on
     #[arg(long)]
     columns_only: bool,
+    /// One bias cell for all converters of an array in the whole circuit, instead of one each
+    #[arg(long)]
+    shared_bias: bool,
 }
 
 pub(super) fn subtile(context: &Context, args: &SubtileArgs) -> Result<()> {
     let tech = context.tech()?;
-    let setup = SubtileSetup { size: args.size as usize, seed: args.seed, whole: !args.columns_only };
+    let setup = SubtileSetup { size: args.size as usize, seed: args.seed, whole: !args.columns_only, shared_bias: args.shared_bias };
     let mut pool = super::sweep::pool(context)?;
     let mut bar = Bar::new(context, "sub-tile");
     // Sixteen codes of the query at most drive the word lines.
@@ -47,7 +50,7 @@ pub(super) fn subtile(context: &Context, args: &SubtileArgs) -> Result<()> {
     note(context, &format!("{:20} {runs} runs, {cached} reused", "sub-tile"));
     write_json(&subtile_path(&context.project, &tech.name), &rows)?;
     let entries: Vec<serde_json::Value> = rows.iter().map(entry).collect();
-    merge_summary(&context.project, "subtile", &["tech", "size", "seed", "wires"], &entries)?;
+    merge_summary(&context.project, "subtile", &["tech", "size", "seed", "wires", "shared_bias"], &entries)?;
     if context.common.json {
         print_json(&entries)?;
     } else {
@@ -71,6 +74,7 @@ fn entry(row: &SubtileRow) -> serde_json::Value {
         "size": row.size,
         "seed": row.seed,
         "wires": row.wires,
+        "shared_bias": row.shared_bias,
         "nrmse_phi": compared(phi.nrmse),
         "nrmse_output": compared(output.nrmse),
         "worst_phi": compared(phi.worst),

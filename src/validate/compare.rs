@@ -14,7 +14,7 @@ use super::stimuli::{AgeClass, Size, Stimuli};
 use super::verdict::{Pairs, ValidationCase, ValidationRow};
 use crate::dataset::Value;
 use crate::emulate::{Options, TableModel, cubic};
-use crate::error::{Error, Kind, Problem, Result};
+use crate::error::{Error, Kind, Result};
 use crate::lut::{Table, Tally};
 use crate::measure::{How, Measurement};
 use crate::netlist::{Deck, TechFiles};

@@ -11,6 +11,9 @@ use crate::netlist::{LoadedCircuit, locate};
 use crate::simulate::{Answer, Circuit, Job, Simulator};
 use crate::waveform::Waveform;
 
+/// A worker that takes longer hangs [s]; a whole sub-tile of 16 x 16 takes some minutes.
+const HUNG_S: f64 = 3600.0;
+
 /// One run of a circuit.
 pub struct Request {
     /// Commands before the analysis.
@@ -141,7 +144,7 @@ fn job(ticket: usize, request: &Request, signals: &[String], keep_waveform: bool
         values: BTreeMap::new(),
         keep_waveform,
         max_time_points: 200_000,
-        wall_limit_s: 300.0,
+        wall_limit_s: HUNG_S,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct SubtileSetup {
     pub seed: u64,
     /// Whether the whole circuit runs too; a 64 x 64 one would take hours.
     pub whole: bool,
+    /// Whether the converters of an array share one bias cell in the whole circuit. Their kicks then meet on its lines, which
+    /// columns alone do not see; by default each has its own.
+    pub shared_bias: bool,
 }
 
 /// The columns of a sub-tile, and the whole circuit beside them where it ran.
@@ -51,6 +54,8 @@ pub struct SubtileRow {
     pub seed: u64,
     /// Whether the whole circuit has wires; `None` if only columns ran.
     pub wires: Option<bool>,
+    /// Whether its converters share their bias.
+    pub shared_bias: bool,
     /// phi as fractions of full scale: `spice` is the whole circuit, `emulated` the columns.
     pub phi: Pairs,
     /// Signed outputs, likewise.
@@ -112,6 +117,7 @@ pub fn subtile(
             size: n,
             seed: setup.seed,
             wires,
+            shared_bias: setup.shared_bias,
             phi: Pairs { spice: phi_whole, emulated: phi.clone() },
             output: Pairs { spice: output_whole, emulated: outputs.clone() },
             columns_wall_s,
@@ -123,7 +129,7 @@ pub fn subtile(
     }
     let mut rows = Vec::new();
     for wires in [false, true] {
-        let circuit = Whole::new(&subtile, [&k_bench, &v_bench], &vdd, n, wires)?;
+        let circuit = Whole::new(&subtile, [&k_bench, &v_bench], &vdd, setup, wires)?;
         let (began, cached) = (Instant::now(), spice.cached);
         let whole = circuit.run(&keys, &values, &widths_s, spice)?;
         rows.push(row(Some(wires), whole, fresh(cached, spice, began)));
@@ -193,6 +199,7 @@ struct Whole<'a> {
     values: BTreeMap<String, f64>,
     n: usize,
     wires: bool,
+    shared_bias: bool,
 }
 
 impl<'a> Whole<'a> {
@@ -201,7 +208,7 @@ impl<'a> Whole<'a> {
         deck: &'a Deck,
         [k, v]: [&Column; 2],
         vdd: &BTreeMap<String, f64>,
-        n: usize,
+        SubtileSetup { size: n, shared_bias, .. }: SubtileSetup,
         wires: bool,
     ) -> Result<Whole<'a>> {
         let mut overrides = vdd.clone();
@@ -219,7 +226,7 @@ impl<'a> Whole<'a> {
             overrides.insert(name.to_string(), k.value(name));
         }
         overrides.insert("t_strobe".to_string(), v.value("t_strobe"));
-        Ok(Whole { deck, values: deck.values(&overrides)?, n, wires })
+        Ok(Whole { deck, values: deck.values(&overrides)?, n, wires, shared_bias })
     }
 
     fn value(&self, name: &str) -> f64 {
@@ -264,17 +271,21 @@ impl<'a> Whole<'a> {
     fn bit_line(&self, array: &str, j: usize) -> Vec<String> {
         let line = format!("{array}bl{j}");
         let end = self.node(&line, 0);
+        let own = if self.shared_bias { 0 } else { j };
+        let bias = [format!("{array}vbc{own}"), format!("{array}vbp{own}"), format!("{array}vbn{own}")].join(" ");
         let converter = if array == "k" {
-            format!("xk{j} {end} vref enk enok ko{j} kvbc kvbp kvbn vdd charge_to_pulse")
+            format!("xk{j} {end} vref enk enok ko{j} {bias} vdd charge_to_pulse")
         } else {
-            format!("xv{j} {end} vref env enov ckv vo{j} sg{j} vvbc vvbp vvbn vdd charge_to_pulse_signed")
+            format!("xv{j} {end} vref env enov ckv vo{j} sg{j} {bias} vdd charge_to_pulse_signed")
         };
-        let mut lines = vec![
+        let source = format!("xb{array}{j} {bias} vdd converter_bias icmp={{i_cmp}} isrc={{i_src_{array}}}");
+        let mut lines: Vec<String> = (own == j).then_some(source).into_iter().collect();
+        lines.extend([
             format!("cx{line} {end} 0 {{c_bl}}"),
             format!("sp{line} pre{array} {end} pch{array} 0 presw"),
             format!(".nodeset v({end})={:e}", self.value("v_ref")),
             converter,
-        ];
+        ]);
         lines.extend(self.wire(&line));
         lines
     }

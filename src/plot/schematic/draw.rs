@@ -1,5 +1,7 @@
 //! Columns and blocks as strokes and texts.
 
+use plotters::style::RGBColor;
+
 use super::arrange::{Column, Element, Sheet, is_ground, is_supply};
 use super::parts::{Block, Circuit, Mos, Pair, Polarity};
 use crate::plot::scene::{Anchor, Item, Px, Rect, Scene, Text};
@@ -17,6 +19,7 @@ const SIZE_PX: f64 = 11.0;
 const NET_PX: f64 = 13.0;
 const WIRE: Stroke = Stroke { color: BLACK, width_px: 1.5, dash: Dash::Solid };
 const PLATE: Stroke = Stroke { color: BLACK, width_px: 2.5, dash: Dash::Solid };
+const WHITE: RGBColor = RGBColor(255, 255, 255);
 /// Half the length of a channel.
 const CHANNEL_PX: f64 = 16.0;
 
@@ -90,7 +93,7 @@ impl Pen<'_> {
         EDGE_PX + TITLE_PX + 26.0
     }
 
-    fn text(&mut self, at: Px, text: &str, size_px: f64, anchor: Anchor, bold: bool, color: plotters::style::RGBColor) {
+    fn text(&mut self, at: Px, text: &str, size_px: f64, anchor: Anchor, bold: bool, color: RGBColor) {
         let text = Text { at, text: text.to_string(), size_px, bold, color, anchor, upward: false };
         self.scene.items.push(Item::Text(text));
     }
@@ -127,8 +130,8 @@ impl Pen<'_> {
                     right = right.max(beside(&mos.name, &mos.label));
                 }
                 Element::Gate { n, p } => {
-                    left = left.max(72.0 + net(&n.gate)).max(0.6 * text_width_px(&gate_label(n, p), SIZE_PX, false));
-                    right = right.max(72.0 + net(&p.gate)).max(0.6 * text_width_px(&gate_label(n, p), SIZE_PX, false));
+                    left = left.max(72.0 + net(&n.gate));
+                    right = right.max(72.0 + net(&p.gate)).max(8.0 + text_width_px(&gate_label(n, p), SIZE_PX, false));
                 }
                 Element::Pair(pair) => right = right.max(16.0 + beside(&pair.name, &pair.label)),
             }
@@ -181,8 +184,8 @@ impl Pen<'_> {
                 self.wire(&[(x - half, at), (x + half, at)]);
             }
         } else if first || last {
-            let line_px = Some(1.5);
-            self.scene.items.push(Item::Circle { center: (x, y), radius_px: 3.0, color: BLACK, line_px });
+            let ring = |color, line_px| Item::Circle { center: (x, y), radius_px: 3.2, color, line_px };
+            self.scene.items.extend([ring(WHITE, None), ring(BLACK, Some(1.5))]);
             self.net((x, if first { y - 8.0 } else { y + 17.0 }), net, Anchor::Middle);
         } else {
             if self.circuit.terminals().get(net).is_some_and(|count| *count > 2) {
@@ -283,18 +286,18 @@ impl Pen<'_> {
 
     /// Room left and right of a block's left edge.
     fn block_room(&self, block: &Block) -> (f64, f64) {
-        let (left, right) = block.pins.split_at(block.pins.len().div_ceil(2));
-        let widest = |pins: &[(String, String)]| {
+        let (left, right) = sides(block);
+        let widest = |pins: &[&(String, String)]| {
             pins.iter().map(|(_, net)| text_width_px(net, NET_PX, self.is_port(net))).fold(0.0, f64::max)
         };
-        (widest(left) + 24.0, block_width(block) + widest(right) + 34.0)
+        (widest(&left) + 24.0, block_width(block) + widest(&right) + 34.0)
     }
 
     /// Draws a block with its left edge at `x`; its height.
     fn block(&mut self, block: &Block, x: f64, top: f64) -> f64 {
         const PIN_PX: f64 = 18.0;
-        let (left, right) = block.pins.split_at(block.pins.len().div_ceil(2));
-        let (width, height) = (block_width(block), 30.0 + PIN_PX * left.len() as f64);
+        let (left, right) = sides(block);
+        let (width, height) = (block_width(block), 30.0 + PIN_PX * left.len().max(right.len()) as f64);
         self.scene.frame(Rect { left: x, top, right: x + width, bottom: top + height }, WIRE);
         self.text((x + 0.5 * width, top + 14.0), &block.name, NAME_PX, Anchor::Middle, true, BLACK);
         self.text((x + 0.5 * width, top + 26.0), &block.what, SIZE_PX, Anchor::Middle, false, GRAY);
@@ -312,12 +315,23 @@ impl Pen<'_> {
     }
 }
 
-fn block_width(block: &Block) -> f64 {
+/// Pins on the left, and on the right: what drives by its name, else the second half.
+fn sides(block: &Block) -> (Vec<&(String, String)>, Vec<&(String, String)>) {
+    const OUTPUTS: [&str; 10] = ["y", "q", "qb", "out", "sgn", "wl", "wlb", "+", "-", "z"];
+    let drives = |pin: &(String, String)| OUTPUTS.contains(&pin.0.as_str());
+    if block.pins.iter().any(drives) {
+        return block.pins.iter().partition(|pin| !drives(pin));
+    }
     let (left, right) = block.pins.split_at(block.pins.len().div_ceil(2));
+    (left.iter().collect(), right.iter().collect())
+}
+
+fn block_width(block: &Block) -> f64 {
+    let (left, right) = sides(block);
     let widest =
-        |pins: &[(String, String)]| pins.iter().map(|(pin, _)| text_width_px(pin, SIZE_PX, false)).fold(0.0, f64::max);
+        |pins: &[&(String, String)]| pins.iter().map(|(pin, _)| text_width_px(pin, SIZE_PX, false)).fold(0.0, f64::max);
     let title = text_width_px(&block.name, NAME_PX, true).max(text_width_px(&block.what, SIZE_PX, false)) + 16.0;
-    title.max(widest(left) + widest(right) + 26.0).max(70.0)
+    title.max(widest(&left) + widest(&right) + 26.0).max(70.0)
 }
 
 /// What a transmission gate's two transistors are.
