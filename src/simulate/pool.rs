@@ -87,6 +87,8 @@ struct Slot {
     unsendable: bool,
     /// Processes in a row that ended while loading.
     failed_loads: u8,
+    /// Jobs that are to be answered one by one, because a process that ended may have had answers of theirs.
+    careful: usize,
 }
 
 /// A request that a worker has.
@@ -162,9 +164,9 @@ impl WorkerPool {
             )
         })?;
         // Whatever the process before it had taken was given back with its end.
-        let Slot { work, failed_loads, .. } = self.slots[index];
+        let Slot { work, failed_loads, careful, .. } = self.slots[index];
         let (process, generation) = (Some(process), self.generation);
-        self.slots[index] = Slot { process, generation, work, failed_loads, ..Slot::default() };
+        self.slots[index] = Slot { process, generation, work, failed_loads, careful, ..Slot::default() };
         Ok(())
     }
 
@@ -226,7 +228,9 @@ impl WorkerPool {
             requests.push(Request::Load { batch: self.batch, circuit: Cow::Borrowed(circuit) });
         }
         slot.push(Sent::Run(flight));
-        requests.push(Request::Run { batch: self.batch, job: Cow::Borrowed(&jobs[flight.job]) });
+        let at_once = slot.careful > 0 || flight.attempt > 0 || !batch.schedule.is_brief(flight.work);
+        slot.careful = slot.careful.saturating_sub(1);
+        requests.push(Request::Run { batch: self.batch, job: Cow::Borrowed(&jobs[flight.job]), at_once });
         if let Some(process) = slot.process.as_mut() {
             slot.unsendable |= requests.iter().any(|request| process.prepare(request).is_err());
         }
@@ -323,6 +327,9 @@ impl WorkerPool {
             // Whether its end is noticed by reading or by writing is chance, and rows must not depend on it.
             (if by_itself { "died" } else { how }, format!(": {status}"))
         };
+        // Of the jobs that it had, some may be done and their answers lost with it. The one that ended it is told from them
+        // when each answers at once; until then the first is charged, which has an attempt left for that.
+        slot.careful = slot.queue.len() + 1;
         let head = slot.queue.pop_front();
         self.requeue(index, batch);
         match head {

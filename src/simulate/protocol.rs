@@ -33,6 +33,8 @@ pub enum Request<'a> {
         batch: u64,
         /// The job.
         job: Cow<'a, Job>,
+        /// Answer as soon as it is done, and not together with the next answers.
+        at_once: bool,
     },
     /// Skip what has not started of this batch.
     Cancel {
@@ -154,6 +156,7 @@ mod tests {
         let how = How::Integral { signal: "i(vbl)".into(), from: f64::NEG_INFINITY, to: f64::INFINITY };
         Request::Run {
             batch: 3,
+            at_once: true,
             job: Cow::Owned(Job {
                 ticket: 7,
                 alters: vec!["alter vdd 0.9".into()],
@@ -175,7 +178,7 @@ mod tests {
         append_frame(&mut stream, &request()).unwrap();
         append_frame(&mut stream, &Request::Identify).unwrap();
         let mut reader = stream.as_slice();
-        let Some(Request::Run { batch: 3, job }) = read_frame::<Request<'static>>(&mut reader).unwrap() else {
+        let Some(Request::Run { batch: 3, job, at_once: true }) = read_frame::<Request<'static>>(&mut reader).unwrap() else {
             panic!()
         };
         let Request::Run { job: sent, .. } = request() else { panic!() };

@@ -11,6 +11,8 @@ use super::Work;
 /// Work that a worker holds beyond the job it runs [s], and in jobs; it bridges the caller's own work between answers.
 const PREFETCH_S: f64 = 0.03;
 const MAX_PREFETCH: usize = 32;
+/// Mean time of a job below which answers travel together [s].
+const BRIEF_S: f64 = 0.005;
 
 /// A job on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +180,11 @@ impl<'a> Schedule<'a> {
         self.items[work].busy_s += wall_s;
         self.finished += 1;
         self.busy_s += wall_s;
+    }
+
+    /// Whether a job of this item is known to be so brief that its answer can wait for the next.
+    pub fn is_brief(&self, work: usize) -> bool {
+        self.items[work].mean_s().is_some_and(|mean_s| mean_s < BRIEF_S)
     }
 
     /// Mean time of a job over all items.

@@ -10,13 +10,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 use super::ffi::inherited_socket;
 use super::protocol::{Reply, Request, append_frame, read_frame};
 use super::session::{Done, Session};
 use super::{Job, SPICEINIT};
 use crate::error::{Error, Kind, Problem, Result};
+
+/// How long the answers to brief jobs wait for others, so that the pool wakes once for several.
+const HOLD: Duration = Duration::from_millis(10);
 
 /// Jobs between two readings of the resident memory; a reading costs about 10 us.
 const MEMORY_INTERVAL: u64 = 32;
@@ -89,10 +93,48 @@ fn read_requests(socket: UnixStream, sender: &Sender<Request<'static>>, cancelle
     }
 }
 
-fn write_frame(socket: &mut UnixStream, reply: &Reply) -> std::io::Result<()> {
-    let mut frame = Vec::new();
-    append_frame(&mut frame, reply)?;
-    socket.write_all(&frame)
+/// Replies on their way. Those to brief jobs leave together; whatever a worker loses with them when it dies, the pool asks
+/// for again, one by one.
+struct Outbox<'a> {
+    socket: &'a mut UnixStream,
+    frames: Vec<u8>,
+    /// When the first of them was put in.
+    since: Option<Instant>,
+}
+
+impl Outbox<'_> {
+    fn put(&mut self, reply: &Reply) -> std::io::Result<()> {
+        self.since.get_or_insert_with(Instant::now);
+        append_frame(&mut self.frames, reply)
+    }
+
+    fn send(&mut self, reply: &Reply) -> std::io::Result<()> {
+        self.put(reply)?;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.since = None;
+        let sent = if self.frames.is_empty() { Ok(()) } else { self.socket.write_all(&self.frames) };
+        self.frames.clear();
+        sent
+    }
+
+    fn flush_if_due(&mut self) -> std::io::Result<()> {
+        if self.since.is_some_and(|since| since.elapsed() >= HOLD) { self.flush() } else { Ok(()) }
+    }
+
+    /// The next request; what waits leaves before this waits. `None` if there will be none.
+    fn next(&mut self, requests: &Receiver<Request<'static>>) -> std::io::Result<Option<Request<'static>>> {
+        match requests.try_recv() {
+            Ok(request) => Ok(Some(request)),
+            Err(TryRecvError::Disconnected) => Ok(None),
+            Err(TryRecvError::Empty) => {
+                self.flush()?;
+                Ok(requests.recv().ok())
+            }
+        }
+    }
 }
 
 fn answer_requests(
@@ -101,48 +143,53 @@ fn answer_requests(
     cancelled: &AtomicU64,
     inject: &mut Inject,
 ) -> std::io::Result<()> {
+    let mut outbox = Outbox { socket, frames: Vec::new(), since: None };
     let mut session: Option<Session> = None;
     let (mut jobs, mut resident_bytes) = (0u64, 0u64);
-    while let Ok(request) = requests.recv() {
+    while let Some(request) = outbox.next(requests)? {
         if session.is_none() {
             match Session::start() {
                 Ok(started) => session = Some(started),
-                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
+                Err(error) => return outbox.send(&Reply::CircuitFault((&error).into())),
             }
         }
         let Some(session) = session.as_mut() else { return Ok(()) };
         forget_log();
         match request {
             Request::Identify => match identity(session) {
-                Ok(identity) => write_frame(socket, &Reply::Identity(identity))?,
-                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
+                Ok(identity) => outbox.send(&Reply::Identity(identity))?,
+                Err(error) => return outbox.send(&Reply::CircuitFault((&error).into())),
             },
             Request::Load { batch, .. } | Request::Run { batch, .. } if batch <= cancelled.load(Ordering::SeqCst) => {
-                write_frame(socket, &Reply::Skipped)?;
+                outbox.put(&Reply::Skipped)?;
             }
-            Request::Load { circuit, .. } if !session.accepts(&circuit) => return write_frame(socket, &Reply::Stale),
+            Request::Load { circuit, .. } if !session.accepts(&circuit) => return outbox.send(&Reply::Stale),
             Request::Load { circuit, .. } => match session.load(circuit.into_owned()) {
-                Ok(()) => write_frame(socket, &Reply::Loaded)?,
-                Err(error) => return write_frame(socket, &Reply::CircuitFault((&error).into())),
+                Ok(()) => outbox.send(&Reply::Loaded)?,
+                Err(error) => return outbox.send(&Reply::CircuitFault((&error).into())),
             },
-            Request::Run { job, .. } => match run(session, &job, inject) {
-                Done::CircuitFault(problem) => return write_frame(socket, &Reply::CircuitFault((&problem).into())),
+            Request::Run { job, at_once, .. } => match run(session, &job, inject) {
+                Done::CircuitFault(problem) => return outbox.send(&Reply::CircuitFault((&problem).into())),
                 Done::Answer { answer, retire } => {
                     if jobs % MEMORY_INTERVAL == 0 {
                         resident_bytes = resident_memory().unwrap_or(0);
                     }
                     jobs += 1;
-                    write_frame(socket, &Reply::Answer { answer, resident_bytes, retire })?;
+                    outbox.put(&Reply::Answer { answer, resident_bytes, retire })?;
+                    if retire || at_once {
+                        outbox.flush()?;
+                    }
                     if retire {
                         return Ok(());
                     }
+                    outbox.flush_if_due()?;
                 }
             },
             // Handled where requests are read.
             Request::Cancel { .. } => {}
         }
     }
-    Ok(())
+    outbox.flush()
 }
 
 fn run(session: &mut Session, job: &Job, inject: &mut Inject) -> Done {
