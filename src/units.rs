@@ -109,7 +109,7 @@ impl Unit {
     pub fn of_column(column: &str) -> Option<(&str, Unit)> {
         let fits = UNITS.iter().filter(|(.., suffix)| !suffix.is_empty() && column.ends_with(suffix));
         // `v_per_v` ends in `_v` too: the longest suffix is meant.
-        let (unit, _, suffix) = fits.max_by_key(|(.., suffix)| suffix.len())?;
+        let (unit, _, suffix) = fits.min_by_key(|(.., suffix)| std::cmp::Reverse(suffix.len()))?;
         Some((column.strip_suffix(suffix)?, *unit))
     }
     /// The symbols that `unit = "..."` accepts, for messages.
@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_column_tells_its_unit() {
-        for (unit, _, suffix) in UNITS.iter().filter(|(unit, _, suffix)| !suffix.is_empty() && *unit != Unit::OneMetre) {
+        for (unit, _, suffix) in UNITS.iter().filter(|(unit, _, suffix)| !suffix.is_empty() && *unit != Unit::OneMetre)
+        {
             assert_eq!(Unit::of_column(&format!("x{suffix}")), Some(("x", *unit)));
         }
         assert_eq!(Unit::of_column("sample"), None);

@@ -25,7 +25,9 @@ pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is
 pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};
-pub use saved::{SavedModels, merge_summary, models_path, read_json, table_folder, subtile_path, validation_path, write_json};
+pub use saved::{
+    SavedModels, merge_summary, models_path, read_json, subtile_path, table_folder, validation_path, write_json,
+};
 pub use spec_verdict::{Dice, SpecVerdict, WorstPoint, spec_verdicts};
 pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, run_sweep};
 pub use table::build_table;

@@ -77,7 +77,9 @@ pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
         note(context, &format!("not run here yet: {}; --run does", missing.join(", ")));
     }
     if context.common.json {
-        return print_json(&json!({"page": path, "circuits": pages.len(), "limits": all, "passed": passed, "missing": missing}));
+        return print_json(
+            &json!({"page": path, "circuits": pages.len(), "limits": all, "passed": passed, "missing": missing}),
+        );
     }
     print(&format!("{} circuits, {passed} of {all} limits met: {}\n", pages.len(), path.display()))
 }
@@ -100,7 +102,8 @@ fn page(context: &Context, tech: &Technology, circuit: &CircuitSpec, simulator: 
 }
 
 fn sweep(context: &Context, tech: &Technology, spec: &SweepSpec, simulator: &mut String) -> Result<CircuitSweep> {
-    let text = std::fs::read_to_string(&spec.bench).map_err(|source| Error::io(&spec.bench, "read the bench", source))?;
+    let text =
+        std::fs::read_to_string(&spec.bench).map_err(|source| Error::io(&spec.bench, "read the bench", source))?;
     let bench = (spec.bench.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
     let (name, title) = (spec.name.clone(), spec.title.clone());
     let Ok(run) = latest_run(&context.project, &spec.name, &tech.name) else {

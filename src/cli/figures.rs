@@ -7,8 +7,8 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::{
-    Datasets, Models, SavedModels, SweepSummary, device_verdicts, latest_run, models_path, read_datasets, read_json, table_folder,
-    validation_path,
+    Datasets, Models, SavedModels, SweepSummary, device_verdicts, latest_run, models_path, read_datasets, read_json,
+    table_folder, validation_path,
 };
 use crate::error::{Error, Result};
 use crate::lut::Table;

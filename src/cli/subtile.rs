@@ -30,7 +30,12 @@ pub(super) struct SubtileArgs {
 
 pub(super) fn subtile(context: &Context, args: &SubtileArgs) -> Result<()> {
     let tech = context.tech()?;
-    let setup = SubtileSetup { size: args.size as usize, seed: args.seed, whole: !args.columns_only, shared_bias: args.shared_bias };
+    let setup = SubtileSetup {
+        size: args.size as usize,
+        seed: args.seed,
+        whole: !args.columns_only,
+        shared_bias: args.shared_bias,
+    };
     let mut pool = super::sweep::pool(context)?;
     let mut bar = Bar::new(context, "sub-tile");
     // Sixteen codes of the query at most drive the word lines.
@@ -59,7 +64,8 @@ pub(super) fn subtile(context: &Context, args: &SubtileArgs) -> Result<()> {
     let missed = rows.iter().filter(|row| !row.pass()).map(|row| {
         let (phi, output) = (100.0 * row.phi.score().nrmse, 100.0 * row.output.score().nrmse);
         let limit = 100.0 * SUBTILE_LIMIT;
-        let message = format!("columns differ from the whole sub-tile by {phi:.3} % in phi, {output:.3} % in the output");
+        let message =
+            format!("columns differ from the whole sub-tile by {phi:.3} % in phi, {output:.3} % in the output");
         Problem::new(Kind::VerdictFailed, message).accepted(format!("at most {limit} % of full scale"))
     });
     Error::collect(missed.collect()).map_or(Ok(()), Err)
@@ -98,7 +104,9 @@ fn subtile_table(rows: &[SubtileRow]) -> String {
             let compared = |value: f64| if row.wires.is_some() { percent(value) } else { "-".to_string() };
             vec![
                 format!("{0} x {0}", row.size),
-                row.wires.map_or("columns only", |wires| if wires { "with wires" } else { "without wires" }).to_string(),
+                row.wires
+                    .map_or("columns only", |wires| if wires { "with wires" } else { "without wires" })
+                    .to_string(),
                 compared(phi.nrmse),
                 compared(phi.worst),
                 compared(output.nrmse),

@@ -146,7 +146,11 @@ pub(super) fn pool(_context: &Context) -> Result<Box<dyn Simulator>> {
 }
 
 /// The named sweeps and their technologies, all checked before anything runs.
-pub(super) fn read_named(context: &Context, names: &[String], corners: &[String]) -> Result<Vec<(SweepSpec, Technology)>> {
+pub(super) fn read_named(
+    context: &Context,
+    names: &[String],
+    corners: &[String],
+) -> Result<Vec<(SweepSpec, Technology)>> {
     let benches = context.project.benches();
     let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches)?.at_corners(corners);
     let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;

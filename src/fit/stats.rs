@@ -324,11 +324,12 @@ mod tests {
         let [low, high] = binomial_interval(0, 20, 0.95);
         assert!(low == 0.0 && (high - (1.0 - 0.025f64.powf(0.05))).abs() < 1e-9);
         // Coverage, summed over the binomial distribution itself, is never below the level.
-        for p in [0.03, 0.2, 0.5, 0.97] {
+        for p in [0.03f64, 0.2, 0.5, 0.97] {
             let n = 40u64;
             let mass = |k: u64| {
                 let (k, n) = (k as f64, n as f64);
-                (ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) + k * p.ln() + (n - k) * (1.0 - p).ln()).exp()
+                (ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0) + k * p.ln() + (n - k) * (1.0 - p).ln())
+                    .exp()
             };
             let covered: f64 = (0..=n)
                 .filter(|k| {

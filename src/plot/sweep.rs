@@ -108,7 +108,8 @@ impl<'a> Sheet<'a> {
         for row in &self.rows {
             let corner = row.labels.get(CORNER_LABEL);
             let value = |column: &String| row.values.get(column).copied().unwrap_or(f64::NAN);
-            let key = (corner, if scattered { Vec::new() } else { others.iter().map(|(_, c)| value(c).to_bits()).collect() });
+            let key =
+                (corner, if scattered { Vec::new() } else { others.iter().map(|(_, c)| value(c).to_bits()).collect() });
             let place = order.iter().position(|known| *known == key).unwrap_or_else(|| {
                 order.push(key.clone());
                 order.len() - 1
@@ -123,7 +124,8 @@ impl<'a> Sheet<'a> {
         }
         let groups: Vec<Group<'a>> = groups.into_values().collect();
         let (all, shown) = (groups.len(), groups.len().min(LINES));
-        let chosen: BTreeSet<usize> = (0..shown).map(|k| if shown > 1 { k * (all - 1) / (shown - 1) } else { 0 }).collect();
+        let chosen: BTreeSet<usize> =
+            (0..shown).map(|k| if shown > 1 { k * (all - 1) / (shown - 1) } else { 0 }).collect();
         groups.into_iter().enumerate().filter(|(k, _)| chosen.contains(k)).map(|(_, group)| group).collect()
     }
 

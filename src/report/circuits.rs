@@ -150,8 +150,13 @@ mod tests {
             limits: vec![row],
             ..CircuitSweep::default()
         };
-        let circuit =
-            CircuitPage { id: "x".into(), title: "X & Y".into(), schematics: vec![svg], sweeps: vec![sweep], ..Default::default() };
+        let circuit = CircuitPage {
+            id: "x".into(),
+            title: "X & Y".into(),
+            schematics: vec![svg],
+            sweeps: vec![sweep],
+            ..Default::default()
+        };
         let html = render_circuits(&Header::default(), std::slice::from_ref(&circuit)).unwrap();
         assert!(html.contains("X &#38; Y") && html.contains("&#60;script&#62;") && !html.contains("<script"));
         assert!(html.contains("99.8 % (99.3 % to 100.0 %)") && html.contains("hot"), "{html}");

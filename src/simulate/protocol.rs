@@ -178,7 +178,8 @@ mod tests {
         append_frame(&mut stream, &request()).unwrap();
         append_frame(&mut stream, &Request::Identify).unwrap();
         let mut reader = stream.as_slice();
-        let Some(Request::Run { batch: 3, job, at_once: true }) = read_frame::<Request<'static>>(&mut reader).unwrap() else {
+        let Some(Request::Run { batch: 3, job, at_once: true }) = read_frame::<Request<'static>>(&mut reader).unwrap()
+        else {
             panic!()
         };
         let Request::Run { job: sent, .. } = request() else { panic!() };

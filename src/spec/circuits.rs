@@ -74,7 +74,8 @@ mod tests {
         assert!(circuits.iter().any(|circuit| circuit.name == "gain_cell_6t" && !circuit.sweeps.is_empty()));
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("circuits.toml");
-        std::fs::write(&file, "schema = 1\n[circuits.x]\ntitle = \"X\"\nnetlist = \"x.sub\"\nsweeps = [\"y\"]\n").unwrap();
+        std::fs::write(&file, "schema = 1\n[circuits.x]\ntitle = \"X\"\nnetlist = \"x.sub\"\nsweeps = [\"y\"]\n")
+            .unwrap();
         let error = CircuitSpec::read_all(&file, dir.path()).unwrap_err().to_string();
         assert!(error.contains("x.sub does not exist") && error.contains("no sweep `y`"), "{error}");
     }

@@ -104,12 +104,15 @@ fn walk(
         let there = if edge.nets[0] == here { &edge.nets[1] } else { &edge.nets[0] };
         column.elements.push(edge.element.clone());
         column.nets.push(there.clone());
-        let ends = is_supply(there) || is_ground(there) || matches!(edge.element, Element::Pair(_) | Element::Gate { .. });
+        let ends =
+            is_supply(there) || is_ground(there) || matches!(edge.element, Element::Pair(_) | Element::Gate { .. });
         let visited = column.nets[..column.nets.len() - 1].contains(there);
         next = by_net.get(there.as_str()).filter(|_| !ends && !visited).and_then(|at_net| {
-            let free = at_net.iter().copied().filter(|k| left.contains(k) && matches!(edges[*k].element, Element::Mos(_)));
-            // Down a stack of the same kind before crossing to the other.
-            free.min_by_key(|k| (polarity(&edges[*k].element) != polarity(&edge.element), *k))
+            let free =
+                at_net.iter().copied().filter(|k| left.contains(k) && matches!(edges[*k].element, Element::Mos(_)));
+            // Not back to the rail that it comes from; down a stack of the same kind before crossing to the other.
+            let back = |k: usize| edges[k].nets.contains(&column.nets[0]);
+            free.min_by_key(|k| (back(*k), polarity(&edges[*k].element) != polarity(&edge.element), *k))
         });
     }
     column
@@ -147,7 +150,9 @@ fn edges(circuit: &Circuit) -> Vec<Edge> {
             None => edges.push(Edge { nets, element: Element::Mos(mos.clone()) }),
         }
     }
-    edges.extend(circuit.pairs.iter().map(|pair| Edge { nets: pair.nets.clone(), element: Element::Pair(pair.clone()) }));
+    edges.extend(
+        circuit.pairs.iter().map(|pair| Edge { nets: pair.nets.clone(), element: Element::Pair(pair.clone()) }),
+    );
     edges
 }
 
@@ -174,7 +179,9 @@ mod tests {
         let sheet = Sheet::arrange(&circuit);
         assert_eq!(sheet.columns[0].nets, ["vdd", "p1", "bl", "n1", "0"]);
         assert_eq!(sheet.columns[1].nets, ["st", "0"], "the capacitor");
-        assert!(matches!(&sheet.columns[2].elements[..], [Element::Gate { n, p }] if n.gate == "we" && p.gate == "web"));
+        assert!(
+            matches!(&sheet.columns[2].elements[..], [Element::Gate { n, p }] if n.gate == "we" && p.gate == "web")
+        );
         assert_eq!(circuit.transistors[2].label, "hvt 0.1u/100n", "parameters by their defaults");
         assert_eq!(circuit.terminals()["st"], 5);
     }

@@ -336,5 +336,9 @@ fn block_width(block: &Block) -> f64 {
 
 /// What a transmission gate's two transistors are.
 fn gate_label(n: &Mos, p: &Mos) -> String {
-    if n.label == p.label { format!("{}, {}: {}", n.name, p.name, n.label) } else { format!("{}: {}, {}: {}", n.name, n.label, p.name, p.label) }
+    if n.label == p.label {
+        format!("{}, {}: {}", n.name, p.name, n.label)
+    } else {
+        format!("{}: {}, {}: {}", n.name, n.label, p.name, p.label)
+    }
 }

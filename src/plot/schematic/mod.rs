@@ -58,13 +58,17 @@ mod tests {
                     assert!(inside, "{name}: `{}` at {a:?} of {width} x {height}", text.text);
                     for other in &texts[k + 1..] {
                         let b = other.bounds();
-                        let apart = a.right <= b.left + 0.5 || b.right <= a.left + 0.5 || a.bottom <= b.top + 0.5 || b.bottom <= a.top + 0.5;
+                        let apart = a.right <= b.left + 0.5
+                            || b.right <= a.left + 0.5
+                            || a.bottom <= b.top + 0.5
+                            || b.bottom <= a.top + 0.5;
                         assert!(apart, "{name}: `{}` covers `{}`", text.text, other.text);
                     }
                 }
                 // Every device of the netlist is named on the sheet.
                 let circuit = Circuit::find(&source.lines, &name).unwrap();
-                let named = |device: &str| texts.iter().any(|text| text.text.split([',', ' ', ':']).any(|word| word == device));
+                let named =
+                    |device: &str| texts.iter().any(|text| text.text.split([',', ' ', ':']).any(|word| word == device));
                 let devices = circuit.transistors.iter().map(|t| &t.name).chain(circuit.pairs.iter().map(|p| &p.name));
                 for device in devices.chain(circuit.blocks.iter().map(|block| &block.name)) {
                     assert!(named(device), "{name}: {device} is not drawn");

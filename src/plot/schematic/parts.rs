@@ -71,7 +71,8 @@ impl Circuit {
     /// The subcircuit of that name, in any case of letters.
     pub fn find(lines: &[Line], name: &str) -> Option<Circuit> {
         let ports_by_name: BTreeMap<String, Vec<String>> = lines.iter().filter_map(header).collect();
-        let start = lines.iter().position(|line| header(line).is_some_and(|(found, _)| found.eq_ignore_ascii_case(name)))?;
+        let start =
+            lines.iter().position(|line| header(line).is_some_and(|(found, _)| found.eq_ignore_ascii_case(name)))?;
         let (name, ports) = header(&lines[start])?;
         let defaults = assignments(&lines[start].text);
         let mut circuit = Circuit { name, ports, ..Circuit::default() };
