@@ -39,6 +39,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
+    /// The sweep of that name in sweeps/.
     pub fn of(name: &str) -> Sweep {
         let file = Project::find(Some(root()), None).unwrap().sweep_file(name).unwrap();
         Sweep { text: std::fs::read_to_string(file).unwrap(), extra: None }
@@ -128,6 +129,7 @@ fn edited_bench(text: &str, extra: &str, benches: &Path, dir: &Path) -> String {
     text.replace(&format!("\"{name}\""), "\"edited.cir\"")
 }
 
+/// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
