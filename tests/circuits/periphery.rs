@@ -116,3 +116,25 @@ fn calibration_finds_the_offset() {
         within(point.get("offset_s"), -150e-12, 150e-12);
     }
 }
+
+/// I = C dV / dt on the first bit line: the conversion current of 41.2 uA brings the line back in the pulse's width, so width
+/// times current over swing is the line's capacitance. That is 4 pF and, at 0.5 fF per um of junction and overlap, some 0.06 pF
+/// of 64 cells and precharge switch; the mirror's output conductance moves the current by some percent. The code at the
+/// end is the output's width in clock periods, rounded, and the sum of the phases is the energy of the token.
+#[test]
+fn a_token_converts_charge_over_current_and_counts_it() {
+    let points = Sweep::of("token").run(|v| v["v_v_old_v"] > 0.5);
+    let token = &points[0];
+    within(41.2e-6 * token.get("t_phi_width_s") / token.get("k_swing_v"), 3.9e-12, 4.3e-12);
+    let expected = (token.get("t_out_width_s") / 1e-9).round();
+    within(token.get("code") - expected, -0.01, 0.01);
+    within(token.get("sign_bit"), 0.99, 1.01);
+    let phases = ["write", "k_input", "conversion", "signed_conversion"].map(|p| token.get(&format!("energy_{p}_j")));
+    near(token.get("energy_token_j"), phases.iter().sum(), 1e-9);
+    // Two comparators, each a tail and a second stage of 40 uA, on for 17.5 ns each: 2.5 pJ; and what the conversions return to
+    // the bit lines, 41.2 uA for phi and 20.5 uA for the output. A second stage whose output is high carries less.
+    let comparators_j = 2.0 * 80e-6 * VDD_V * 17.5e-9;
+    let returned_j = VDD_V * (41.2e-6 * token.get("t_phi_width_s") + 20.5e-6 * token.get("t_out_width_s"));
+    let converters_j = token.get("energy_converter_k_j") + token.get("energy_converter_v_j");
+    within(converters_j / (comparators_j + returned_j), 0.6, 1.1);
+}
