@@ -1,4 +1,5 @@
-//! docs/own-bench.md, file by file and command by command, in a folder that is no project.
+//! docs/own-bench.md, file by file and command by command, in a folder that is no project; docs/own-cell.md, in a copy of
+//! this one.
 #![cfg(all(feature = "simulate", feature = "dataset"))]
 
 use std::fs;
@@ -56,23 +57,21 @@ fn run(command: &str, folder: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn the_page_does_what_it_says() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/own-bench.md");
-    let dir = tempfile::Builder::new().prefix("my own bench ").tempdir().unwrap();
-    assert!(dir.path().ancestors().all(|folder| !folder.join("gaincell.toml").exists()));
+/// Writes a page's files below `dir` and runs its commands there; how many of each.
+fn follow(page: &str, dir: &Path) -> (usize, usize) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let (mut files, mut ran) = (0, 0);
     for (info, body) in blocks(&fs::read_to_string(page).unwrap()) {
         match info.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [_, file] => {
-                let path = dir.path().join(file);
+                let path = dir.join(file);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, body).unwrap();
                 files += 1;
             }
             ["console"] => {
                 for (command, shown) in commands(&body) {
-                    let found = run(command, dir.path());
+                    let found = run(command, dir);
                     let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>();
                     let lines: Vec<_> = found.lines().collect();
                     let same = lines.len() == shown.len()
@@ -89,7 +88,38 @@ fn the_page_does_what_it_says() {
             _ => {}
         }
     }
+    (files, ran)
+}
+
+#[test]
+fn the_page_of_own_benches_does_what_it_says() {
+    let dir = tempfile::Builder::new().prefix("my own bench ").tempdir().unwrap();
+    assert!(dir.path().ancestors().all(|folder| !folder.join("gaincell.toml").exists()));
+    let (files, ran) = follow("docs/own-bench.md", dir.path());
     assert!(files >= 7 && ran >= 8, "{files} files, {ran} commands");
+}
+
+#[test]
+fn the_page_of_own_cells_does_what_it_says() {
+    let dir = tempfile::Builder::new().prefix("my own cell ").tempdir().unwrap();
+    for name in ["gaincell.toml", "netlists", "sweeps"] {
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name), &dir.path().join(name));
+    }
+    let (files, ran) = follow("docs/own-cell.md", dir.path());
+    assert_eq!((files, ran), (3, 3));
+}
+
+/// A file or a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
 }
 
 #[test]
