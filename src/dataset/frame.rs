@@ -205,14 +205,13 @@ impl<'a> View<'a> {
     /// exact equality; rows without one of the keys are in no group.
     ///
     /// # Errors
-    /// [`Kind::BadInput`] if there is no such column, naming those there are; [`Kind::FeatureMissing`] if built without
-    /// polars.
+    /// [`Kind::BadInput`] if there is no such column, naming those there are.
     pub fn summarize(&self, group_by: &[&str], column: &str) -> Result<Vec<Summary>> {
         for key in group_by {
             self.known(key)?;
         }
         self.known(column)?;
-        super::summarize::summarize(self.manifest, &self.rows, group_by, column)
+        Ok(super::summarize::summarize(&self.rows, group_by, column))
     }
 
     /// The rows as a polars data frame with the columns of `points.parquet`, for queries beyond [`View::summarize`].

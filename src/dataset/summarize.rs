@@ -1,77 +1,67 @@
-//! Distributions per group: a lazy polars query.
+//! Distributions per group of rows.
 
-use super::{Manifest, Row, Summary};
-use crate::error::Result;
+use std::cmp::Ordering;
 
-#[cfg(not(feature = "dataset"))]
-pub(super) fn summarize(_: &Manifest, _: &[&Row], _: &[&str], _: &str) -> Result<Vec<Summary>> {
-    Err(super::feature_missing("summarize groups of rows"))
-}
+use super::frame::number;
+use super::{Group, Row, Summary};
 
-/// See [`super::View::summarize`]; the columns are known to exist. Groups keep the order of rows inside them, so sums
-/// are added in the same order whatever the number of threads.
-#[cfg(feature = "dataset")]
-pub(super) fn summarize(manifest: &Manifest, rows: &[&Row], group_by: &[&str], column: &str) -> Result<Vec<Summary>> {
-    use polars::prelude::*;
-
-    use super::Group;
-    use crate::error::{Error, Kind};
-
-    let internal = |error: PolarsError| Error::new(Kind::Internal, format!("polars cannot summarize: {error}"));
-    let keys: Vec<Expr> = group_by.iter().map(|name| col(*name)).collect();
-    let number = || col(column);
-    let quantile = |q: f64| number().quantile(lit(q), QuantileMethod::Linear);
-    let statistics = [
-        number().count().cast(DataType::UInt64).alias("n of rows"),
-        number().null_count().cast(DataType::UInt64).alias("missing of rows"),
-        number().mean().alias("mean of rows"),
-        number().std(1).alias("sigma of rows"),
-        number().min().alias("min of rows"),
-        quantile(0.05).alias("q05 of rows"),
-        quantile(0.5).alias("median of rows"),
-        quantile(0.95).alias("q95 of rows"),
-        number().max().alias("max of rows"),
-    ];
-    let mut query = super::parquet::points_frame(manifest, rows)?.lazy();
-    for key in &keys {
-        query = query.filter(key.clone().is_not_null());
+/// See [`super::View::summarize`]; the columns are known to exist. A group's numbers are added in the order of its rows.
+pub(super) fn summarize(rows: &[&Row], group_by: &[&str], column: &str) -> Vec<Summary> {
+    let key = |row: &Row, name: &str| match row.labels.get(name) {
+        Some(label) => Some(Group::Label(label.clone())),
+        None => number(row, name).map(Group::Number),
+    };
+    let keys = |row: &Row| group_by.iter().map(|name| key(row, name)).collect::<Option<Vec<Group>>>();
+    let mut keyed: Vec<(Vec<Group>, Option<f64>)> =
+        rows.iter().filter_map(|row| Some((keys(row)?, number(row, column)))).collect();
+    keyed.sort_by(|(a, _), (b, _)| compare(a, b));
+    if keyed.is_empty() && group_by.is_empty() {
+        return vec![distribution(Vec::new(), &[])];
     }
-    let found = if keys.is_empty() {
-        query.select(statistics)
-    } else {
-        query.group_by_stable(keys.clone()).agg(statistics).sort_by_exprs(keys, SortMultipleOptions::default())
-    };
-    let found = found.collect().map_err(internal)?;
-    let whole = |name: &str, i: usize| -> PolarsResult<u64> { Ok(found.column(name)?.u64()?.get(i).unwrap_or(0)) };
-    let float = |name: &str, i: usize| -> PolarsResult<Option<f64>> { Ok(found.column(name)?.f64()?.get(i)) };
-    let group = |i: usize| -> PolarsResult<Vec<Group>> {
-        let key = |name: &&str| {
-            let column = found.column(name)?;
-            Ok(match column.str() {
-                Ok(labels) => Group::Label(labels.get(i).unwrap_or_default().to_string()),
-                Err(_) => Group::Number(column.f64()?.get(i).unwrap_or(f64::NAN)),
-            })
-        };
-        group_by.iter().map(key).collect()
-    };
-    let summary = |i: usize| -> PolarsResult<Summary> {
-        Ok(Summary {
-            group: group(i)?,
-            n: whole("n of rows", i)?,
-            missing: whole("missing of rows", i)?,
-            mean: float("mean of rows", i)?,
-            sigma: float("sigma of rows", i)?,
-            min: float("min of rows", i)?,
-            q05: float("q05 of rows", i)?,
-            median: float("median of rows", i)?,
-            q95: float("q95 of rows", i)?,
-            max: float("max of rows", i)?,
-        })
-    };
-    (0..found.height()).map(|i| summary(i).map_err(internal)).collect()
+    keyed
+        .chunk_by(|(a, _), (b, _)| compare(a, b) == Ordering::Equal)
+        .map(|rows| distribution(rows[0].0.clone(), &rows.iter().map(|(_, number)| *number).collect::<Vec<_>>()))
+        .collect()
 }
 
-#[cfg(all(test, feature = "dataset"))]
+/// Numbers before labels, each in rising order.
+fn compare(a: &[Group], b: &[Group]) -> Ordering {
+    let one = |pair: (&Group, &Group)| match pair {
+        (Group::Number(a), Group::Number(b)) => a.total_cmp(b),
+        (Group::Label(a), Group::Label(b)) => a.cmp(b),
+        (Group::Number(_), Group::Label(_)) => Ordering::Less,
+        (Group::Label(_), Group::Number(_)) => Ordering::Greater,
+    };
+    a.iter().zip(b).map(one).find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+}
+
+fn distribution(group: Vec<Group>, found: &[Option<f64>]) -> Summary {
+    let numbers: Vec<f64> = found.iter().copied().flatten().collect();
+    let mut sorted = numbers.clone();
+    sorted.sort_by(f64::total_cmp);
+    let n = numbers.len();
+    let mean = (n > 0).then(|| numbers.iter().sum::<f64>() / n as f64);
+    let squares = |mean: f64| numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    let quantile = |share: f64| {
+        let place = share * n.saturating_sub(1) as f64;
+        let (below, above) = (sorted.get(place.floor() as usize)?, sorted.get(place.ceil() as usize)?);
+        Some(below + (above - below) * place.fract())
+    };
+    Summary {
+        group,
+        n: n as u64,
+        missing: (found.len() - n) as u64,
+        mean,
+        sigma: mean.filter(|_| n > 1).map(|mean| (squares(mean) / (n - 1) as f64).sqrt()),
+        min: sorted.first().copied(),
+        q05: quantile(0.05),
+        median: quantile(0.5),
+        q95: quantile(0.95),
+        max: sorted.last().copied(),
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::samples::{manifest, row};
     use super::super::{Dataset, Group};
