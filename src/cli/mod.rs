@@ -9,6 +9,7 @@ mod models;
 mod output;
 mod run;
 mod sweep;
+mod tech;
 mod validate;
 
 use std::path::PathBuf;
@@ -103,6 +104,11 @@ enum Command {
     /// Write results/report.html from what is in results/
     #[command(after_help = "Examples:\n  gaincell report\n  gaincell report --json")]
     Report,
+    /// Technologies: which there are, and whether their devices do what they state
+    #[command(
+        after_help = "Examples:\n  gaincell tech list\n  gaincell tech check generic28\n  gaincell tech check my/tech.toml --json"
+    )]
+    Tech(tech::TechArgs),
     /// What changed between two runs: by more than numerical noise, and for Monte Carlo by more than chance
     #[command(after_help = diff::HELP, after_long_help = diff::HELP)]
     Diff(diff::DiffArgs),
@@ -173,6 +179,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Validate(args) => validate::validate(&context, &args),
         Command::Plot => figures::plot(&context),
         Command::Report => figures::report(&context),
+        Command::Tech(args) => tech::tech(&context, &args),
         Command::Diff(args) => diff::diff(&context, &args),
         Command::Worker { .. } => Ok(()),
     }

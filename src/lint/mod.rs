@@ -297,7 +297,7 @@ fn deck_findings(
     tech: Option<&Technology>,
     also_used_by: &str,
 ) -> Result<(BTreeSet<PathBuf>, Vec<Finding>)> {
-    let tech_files = TechFiles { files: tech.map(|tech| tech.files.clone()).unwrap_or_default() };
+    let tech_files = tech.map(|tech| TechFiles::of(tech, None)).transpose()?.unwrap_or_default();
     let source = Source::read(bench, &tech_files)?;
     let netlist = Netlist::read(&source.lines);
     let flat = Flat::new(&netlist);
