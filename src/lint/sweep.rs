@@ -42,7 +42,7 @@ pub fn lint_sweep(file: &Path, benches: &Path, tech: &Technology) -> Result<Repo
 
 /// Signals that are measured but do not exist: every row would lack them.
 fn signals(spec: &SweepSpec, tech: &Technology, plan: &Plan, findings: &mut Vec<Finding>) -> Result<()> {
-    let source = Source::read(&spec.bench, &TechFiles::of(tech, None)?)?;
+    let source = Source::read(&spec.bench, &TechFiles::of(tech, None)?)?.pruned();
     let netlist = Netlist::read(&source.lines);
     let flat = Flat::new(&netlist);
     let measured: BTreeSet<&String> = plan.groups.iter().flat_map(|group| &group.signals).collect();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::library::prune;
 use super::technology::{TechFiles, TechLibrary};
 use crate::error::{Error, Kind, Problem, Result};
 
@@ -76,6 +77,15 @@ impl Source {
         };
         reader.file(path, &text, 1, 0);
         Ok(reader.source)
+    }
+
+    /// Without what ngspice would drop of a PDK's library, which is most of it.
+    #[must_use]
+    pub fn pruned(mut self) -> Source {
+        if self.lines.iter().any(|line| line.from_library) {
+            self.lines = prune(self.lines);
+        }
+        self
     }
 }
 
