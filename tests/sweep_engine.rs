@@ -220,7 +220,7 @@ fn a_corner_alone_is_served_from_the_whole_sweep() {
     let project = Project::find(Some(&files.root), None).unwrap();
     let spec = SweepSpec::read(&project.sweep_file("other").unwrap(), &project.benches()).unwrap();
     let tech = Technology::find("generic28", &Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech")).unwrap();
-    let hot = spec.at_corners(&["hot".to_string()]).unwrap();
+    let hot = spec.at_corners(&["hot".to_string()], &tech).unwrap();
     let mut fake = FakeSimulator::new(1, divider);
     let (summary, dataset) = run_sweep(&project, &hot, &tech, "quick", &mut fake, &mut |_| true).unwrap();
     assert_eq!((summary.points, summary.cached, fake.simulated()), (20, 20, 0));

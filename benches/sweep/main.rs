@@ -10,6 +10,7 @@
 //! two batches  two such processes at a time, one thread each
 //! control      one `ngspice -b` whose .control section alters, runs and writes point after point, one thread
 //! engine 1, 2  worker processes of this library, warm, one and two at a time
+//! sky130       the first and the engine on SkyWater's models, where they are on this machine
 //! floor        physical cores over the time that alters, analysis and measurements take in the only worker at work
 //! ```
 
@@ -17,6 +18,7 @@ mod eta;
 mod points;
 mod results;
 mod rivals;
+mod sky130;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -68,12 +70,7 @@ fn run() -> Result<()> {
         entries.extend(compare(root, setting)?);
     }
     entries.push(eta::measure(root, COMMAND)?);
-    entries.push(Entry::missing(
-        "sweep.sky130.vs_ngspice_batch",
-        "one `ngspice -b` process per point",
-        "this project does not bring sky130's models; the figure needs them",
-        COMMAND,
-    ));
+    entries.push(sky130::measure(root, COMMAND)?);
     let path = root.join("results/bench.json");
     results::merge(&path, &entries)?;
     println!("\nload after: {}; merged into {}", results::load(), path.display());

@@ -5,6 +5,7 @@ use std::path::Path;
 use gaincell::dataset::Outcome;
 use gaincell::error::{Error, Kind};
 use gaincell::measure::{Measurement, evaluate_all};
+use gaincell::netlist::{LoadedCircuit, Origin};
 use gaincell::simulate::{Circuit, Job, Simulator};
 use gaincell::spec::SweepSpec;
 use gaincell::sweep::{Combination, DESIGN, Planner};
@@ -36,16 +37,52 @@ pub struct Bench {
     jobs: Vec<Job>,
     /// One complete deck per point, for `ngspice -b`.
     pub decks: Vec<Vec<String>>,
+    /// What a worker loads of the technology's libraries.
+    pruned: Vec<String>,
     /// Commands that set the start-up.
     pub startup: Vec<String>,
 }
 
+/// Does the line come from one of the technology's libraries?
+fn of_library(tech: &Technology, origin: Option<&Origin>) -> bool {
+    let folders = tech.libraries.iter().filter_map(|library| library.file.parent());
+    origin.is_some_and(|origin| {
+        let file = origin.file.canonicalize().unwrap_or_else(|_| origin.file.clone());
+        folders.into_iter().any(|folder| file.starts_with(folder) && !tech.files.contains(&file))
+    })
+}
+
+/// A circuit's lines with `.lib file section` in place of what a library has put there.
+fn as_written(tech: &Technology, circuit: LoadedCircuit) -> Vec<String> {
+    let mut libraries: Vec<String> = Vec::new();
+    for library in &tech.libraries {
+        libraries.push(match &library.section {
+            Some(section) => format!(".lib \"{}\" {section}", library.file.display()),
+            None => format!(".include \"{}\"", library.file.display()),
+        });
+    }
+    let mut lines = Vec::new();
+    for (line, origin) in circuit.lines.into_iter().zip(circuit.origins) {
+        if !of_library(tech, origin.as_ref()) {
+            lines.push(line);
+        } else {
+            lines.append(&mut libraries);
+        }
+    }
+    lines
+}
+
 impl Bench {
+    /// The points on the embedded technology.
     pub fn new(root: &Path, t_max: &str) -> Result<Bench> {
+        Bench::on(root, &Technology::find("generic28", &root.join("netlists/tech"))?, t_max)
+    }
+
+    /// The points on `tech`. A deck for `ngspice -b` names a PDK's library, as people write it.
+    pub fn on(root: &Path, tech: &Technology, t_max: &str) -> Result<Bench> {
         let netlists = root.join("netlists");
-        let spec = SweepSpec::read(&root.join("sweeps/nonlinearity.toml"), &netlists.join("benches"))?;
-        let tech = Technology::find(&spec.tech, &netlists.join("tech"))?;
-        let planner = Planner::new(&spec, &tech)?;
+        let spec = SweepSpec::read_on(&root.join("sweeps/nonlinearity.toml"), &netlists.join("benches"), tech)?;
+        let planner = Planner::new(&spec, tech)?;
         // Full pulses: every point then takes about as many time points.
         let value = |k: u64, name: &str, (low, high): (f64, f64)| match name {
             "t_pulse" => 15e-9,
@@ -81,11 +118,34 @@ impl Bench {
             overrides.extend(spec.parameters.iter().map(|p| p.name.clone()).zip(combination.values.iter().copied()));
             let values = planner.deck().values(&overrides)?;
             let extra = [format!(".options temp={}", tech.temperature_degc), format!(".{}", analysis(&point.analysis))];
-            decks.push(planner.deck().circuit(&values, &group.signals, &extra).lines);
+            decks.push(as_written(tech, planner.deck().circuit(&values, &group.signals, &extra)));
         }
         let loaded = &group.circuit;
+        let from_library =
+            |(line, origin): (&String, &Option<Origin>)| of_library(tech, origin.as_ref()).then(|| line.clone());
+        let pruned = loaded.lines.iter().zip(&loaded.origins).filter_map(from_library).collect();
         let circuit = Circuit { key: loaded.key.clone(), lines: loaded.lines.clone(), startup: plan.startup.clone() };
-        Ok(Bench { circuit, jobs, decks, startup: plan.startup.clone() })
+        Ok(Bench { circuit, jobs, decks, pruned, startup: plan.startup.clone() })
+    }
+
+    /// The same points with the decks that a worker loads, the library pruned to what the circuit uses.
+    pub fn with_pruned_decks(&self) -> Bench {
+        let extra = |k: usize| self.decks[k].clone();
+        let library = |line: &String| line.starts_with(".lib ");
+        let decks = (0..self.decks.len()).map(|k| {
+            let mut deck = extra(k);
+            if let Some(place) = deck.iter().position(library) {
+                deck.splice(place..=place, self.pruned.iter().cloned());
+            }
+            deck
+        });
+        Bench {
+            circuit: self.circuit.clone(),
+            jobs: self.jobs.clone(),
+            decks: decks.collect(),
+            pruned: self.pruned.clone(),
+            startup: self.startup.clone(),
+        }
     }
 
     /// Leaves out the points that were seen to take more time points than that; how many stay.

@@ -1,13 +1,14 @@
 //! Transfer curves of every flavour, and their figures of merit against the technology's targets.
 
 use super::models::{Datasets, dataset};
+use crate::dataset::{Dataset, View};
 use crate::error::{Kind, Problem, Result};
 use crate::fit::device::{DeviceCurves, DeviceOptions, TransferCurve, extract};
 use crate::tech::{Target, Technology};
 
-/// Width of the bench's devices [m].
+/// Width of the bench's devices in the netlist [m].
 const WIDTH_M: f64 = 1e-6;
-/// Their length [m].
+/// Their length [m]; as drawn it is this times the technology's scale.
 pub const DEVICE_LENGTH_M: f64 = 30e-9;
 /// Gate voltages between which the targets' subthreshold swing is a mean [V].
 const SWING_V: (f64, f64) = (0.05, 0.15);
@@ -44,18 +45,29 @@ pub struct FlavourCurves {
 /// [`Kind::FitFailed`] if the sweep lacks a curve, or the low or the high drain voltage.
 pub fn device_curves(datasets: &Datasets, tech: &Technology) -> Result<Vec<FlavourCurves>> {
     let rows = dataset(datasets, "device")?;
+    curves_of(rows, &rows.ok(), tech, DEVICE_LENGTH_M, tech.vdd_v)
+}
+
+/// The curves in some rows of a sweep of the device bench, whose devices have that length in the netlist [m].
+pub(super) fn curves_of(
+    rows: &Dataset,
+    view: &View<'_>,
+    tech: &Technology,
+    length_m: f64,
+    vdd_v: f64,
+) -> Result<Vec<FlavourCurves>> {
     let missing = |what: &str| {
         let problem = Problem::new(Kind::FitFailed, format!("sweep `device` has no {what}")).key("device");
         problem.help("compare the sweep file with the one that the project ships, and look at its failed rows")
     };
-    let by_drain = rows.ok().split("v_drain_v");
+    let by_drain = view.split("v_drain_v");
     let [(low, linear), .., (high, saturated)] = by_drain.as_slice() else {
         return Err(missing("second drain voltage").into());
     };
     let of = |(column, flavour): (&str, &str)| -> Result<FlavourCurves> {
         let (drain, gate) = (format!("i_drain_{column}_a"), format!("i_gate_{column}_a"));
         let v_gate_v = rows.grid(&drain).ok_or_else(|| missing(&drain))?.to_vec();
-        let curve = |view: &crate::dataset::View<'_>, name: &str| -> Result<Vec<f64>> {
+        let curve = |view: &View<'_>, name: &str| -> Result<Vec<f64>> {
             let found = view.curve(name).into_iter().flatten().next().ok_or_else(|| missing(name))?;
             Ok(found.iter().map(|i| i.abs()).collect())
         };
@@ -63,9 +75,9 @@ pub fn device_curves(datasets: &Datasets, tech: &Technology) -> Result<Vec<Flavo
             Ok(TransferCurve { v_drain_v, v_gate_v: v_gate_v.clone(), i_drain_a: curve(view, &drain)? })
         };
         let curves = DeviceCurves {
-            vdd_v: tech.vdd_v,
-            width_m: WIDTH_M,
-            length_m: DEVICE_LENGTH_M,
+            vdd_v,
+            width_m: WIDTH_M * tech.scale('w'),
+            length_m: length_m * tech.scale('l'),
             linear: transfer(*low, linear)?,
             saturated: transfer(*high, saturated)?,
             i_gate_on_a: curve(linear, &gate)?.last().copied(),
@@ -82,8 +94,16 @@ pub fn device_curves(datasets: &Datasets, tech: &Technology) -> Result<Vec<Flavo
 pub fn device_verdicts(datasets: &Datasets, tech: &Technology) -> Result<Vec<DeviceVerdict>> {
     let mut verdicts = Vec::new();
     for FlavourCurves { flavour, curves } in device_curves(datasets, tech)? {
-        let Ok(device) = tech.device(&flavour) else { continue };
-        let figures = extract(&curves, &DeviceOptions::default())?;
+        verdicts.extend(verdicts_of(&flavour, &curves, tech)?);
+    }
+    Ok(verdicts)
+}
+
+/// The targets of one flavour against its nominal curves.
+pub(super) fn verdicts_of(flavour: &str, curves: &DeviceCurves, tech: &Technology) -> Result<Vec<DeviceVerdict>> {
+    let mut verdicts = Vec::new();
+    if let Ok(device) = tech.device(flavour) {
+        let figures = extract(curves, &DeviceOptions::default())?;
         for target in &device.targets {
             let measured = match target.figure.as_str() {
                 "ion" => figures.ion_a_per_m,
@@ -94,7 +114,7 @@ pub fn device_verdicts(datasets: &Datasets, tech: &Technology) -> Result<Vec<Dev
                 _ => continue,
             };
             let pass = (measured / target.value - 1.0).abs() <= target.tolerance;
-            verdicts.push(DeviceVerdict { flavour: flavour.clone(), target: target.clone(), measured, pass });
+            verdicts.push(DeviceVerdict { flavour: flavour.to_string(), target: target.clone(), measured, pass });
         }
     }
     Ok(verdicts)

@@ -13,7 +13,7 @@ use crate::simulate::{
     BATCH_COMMAND, Circuit, DECK_FILE, SPICEINIT, check_analysis, check_change, check_circuit, run_batch,
 };
 use crate::spec::SweepSpec;
-use crate::sweep::{GUARD_INDEX, Group, PlannedPoint, Planner};
+use crate::sweep::{CORNER_LABEL, GUARD_INDEX, Group, PlannedPoint, Planner};
 use crate::tech::Technology;
 
 /// Relative difference up to which plain ngspice and the harness agree: what one unit in the last place of a literal
@@ -215,8 +215,10 @@ fn only(digits: &str, found: &BTreeMap<PointId, StoredRow>) -> Result<Option<Sto
 fn planned_only(project: &Project, digits: &str, tech: Option<&str>, simulator: &str) -> Result<Explained> {
     let mut found = Vec::new();
     for name in stems(&project.sweeps(), "toml") {
-        let spec = SweepSpec::read(&project.sweep_file(&name)?, &project.benches())?;
-        let tech = Technology::find(tech.unwrap_or(&spec.tech), &project.technologies())?;
+        let file = project.sweep_file(&name)?;
+        let own = SweepSpec::read(&file, &project.benches())?.tech;
+        let tech = Technology::find(tech.unwrap_or(&own), &project.technologies())?;
+        let spec = SweepSpec::read_on(&file, &project.benches(), &tech)?;
         let planner = Planner::new(&spec, &tech)?;
         let plan = planner.plan(&planner.design(), 0)?;
         for group in &plan.groups {
@@ -255,6 +257,13 @@ fn at_place(
     wanted: Option<StoredRow>,
 ) -> Result<Explained> {
     let tech = Technology::find(tech.unwrap_or(&spec.tech), &project.technologies())?;
+    let mut spec = SweepSpec::read_on(&spec.file, &project.benches(), &tech)?;
+    // A process corner that only the technology knows was asked for on the command line.
+    if let Some(corner) = wanted.as_ref().and_then(|wanted| wanted.row.labels.get(CORNER_LABEL))
+        && !spec.corners.iter().any(|known| known.name == *corner)
+    {
+        spec = spec.at_corners(std::slice::from_ref(corner), &tech)?;
+    }
     let candidates = match wanted {
         Some(wanted) => vec![wanted],
         None => rows_at(&project.results().join(&spec.name), &tech.name, index)?,

@@ -14,6 +14,7 @@ mod saved;
 mod spec_verdict;
 mod sweep_run;
 mod table;
+mod tech_check;
 
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
@@ -21,7 +22,7 @@ pub use estimate::Estimate;
 pub use explain::{AGREEMENT, Compared, Explained, Explanation, Numbers, PointName, StoredRow, find_point};
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
-pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is_comparison, read_datasets};
+pub use models::{Datasets, Models, SWEEPS, T_MAX_S, fit_models, idle_v_wbl_v, is_comparison, read_datasets};
 pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};
@@ -31,3 +32,4 @@ pub use saved::{
 pub use spec_verdict::{Dice, SpecVerdict, WorstPoint, spec_verdicts};
 pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, run_sweep};
 pub use table::build_table;
+pub use tech_check::{Condition, DeviceFiguresAt, TechCheck, TechVerdict, check_technology, conditions};

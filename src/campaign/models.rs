@@ -42,8 +42,8 @@ pub const SWEEPS: [&str; 12] = [
 
 /// Longest word-line pulse of the arrays [s].
 pub const T_MAX_S: f64 = 15e-9;
-/// Write bit line of an idle column [V].
-pub const IDLE_V_WBL_V: f64 = 0.45;
+/// The supply that the benches' own numbers are for [V]; theirs scale with the technology's.
+const BENCH_VDD_V: f64 = 0.9;
 /// Limits on held-out errors, as fractions of full scale.
 const LIMITS: Limits = Limits { write: 0.01, retention: 0.01, nonlinearity: 0.01, readout: 0.01 };
 /// Mismatch samples of which the last third is held out.
@@ -135,6 +135,11 @@ pub fn is_comparison(name: &str) -> bool {
     )
 }
 
+/// Write bit line of an idle column: half the supply [V].
+pub fn idle_v_wbl_v(tech: &Technology) -> f64 {
+    tech.vdd_v / 2.0
+}
+
 /// The latest datasets of all [`SWEEPS`].
 ///
 /// # Errors
@@ -154,7 +159,7 @@ pub(super) fn dataset<'a>(datasets: &'a Datasets, name: &str) -> Result<&'a Data
 /// [`Kind::FitFailed`] naming the fit, what is wrong with its data and what to do.
 pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
     let leakage_points = leakage(dataset(datasets, "leakage")?)?;
-    let capacitance_points = capacitance(dataset(datasets, "capacitance")?)?;
+    let capacitance_points = capacitance(dataset(datasets, "capacitance")?, tech)?;
     let (train, test) = holds(dataset(datasets, "retention")?)?;
     let retention = fit_leakage(
         &leakage_points,
@@ -175,11 +180,11 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
     }
     let at_idle: Vec<Hold> = train
         .iter()
-        .filter(|h| h.write_bit_line == WriteBitLine::Constant { v_wbl_v: IDLE_V_WBL_V })
+        .filter(|h| h.write_bit_line == WriteBitLine::Constant { v_wbl_v: idle_v_wbl_v(tech) })
         .cloned()
         .collect();
     let exponential = fit_exponential(ExponentialKind::Tau, &at_idle, &test, tech.vdd_v, LIMITS.retention)?;
-    let condition = ReadCondition { t_max_s: T_MAX_S, v_pre_v: tech.vdd_v / 2.0 };
+    let condition = ReadCondition { t_max_s: T_MAX_S, v_pre_v: tech.vdd_v / 2.0, v_zero_v: tech.vdd_v / 2.0 };
     let cell = dataset(datasets, "nonlinearity")?;
     let (train, test) = (charges(cell, DESIGN)?, charges(cell, HELD_OUT)?);
     let nonlinearity = fit_form(
@@ -203,8 +208,8 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         nonlinearity,
         published_cubic,
         cubic,
-        readout: readout(dataset(datasets, "readout")?, false)?,
-        readout_signed: readout(dataset(datasets, "readout_signed")?, true)?,
+        readout: readout(dataset(datasets, "readout")?, tech, false)?,
+        readout_signed: readout(dataset(datasets, "readout_signed")?, tech, true)?,
         variability: variability_cell(dataset(datasets, "variability_cell")?)?,
         variability_readout: variability_readout(dataset(datasets, "variability_readout")?)?,
     };
@@ -279,11 +284,11 @@ fn leakage(dataset: &Dataset) -> Result<Vec<LeakagePoint>> {
     Ok(points)
 }
 
-/// C = I / (dV/dt) on the bench's ramp of 1 V in 1 us from -0.05 V; the mean over the hold biases.
-fn capacitance(dataset: &Dataset) -> Result<Vec<CapacitancePoint>> {
-    const RAMP_V_PER_S: f64 = 1e6;
-    const RAMP_FROM_V: f64 = -0.05;
+/// C = I / (dV/dt) on the bench's ramp, at 0.9 V of 1 V in 1 us from -0.05 V; the mean over the hold biases.
+fn capacitance(dataset: &Dataset, tech: &Technology) -> Result<Vec<CapacitancePoint>> {
     const RAMP_START_S: f64 = 1e-9;
+    let ramp_v_per_s = 1e6 * (tech.vdd_v / BENCH_VDD_V);
+    let ramp_from_v = -0.05 * (tech.vdd_v / BENCH_VDD_V);
     let axis = grid(dataset, "i_ramp_a")?;
     let view = dataset.ok();
     let curves: Vec<&[f64]> = view.curve("i_ramp_a").into_iter().flatten().collect();
@@ -295,8 +300,8 @@ fn capacitance(dataset: &Dataset) -> Result<Vec<CapacitancePoint>> {
         .iter()
         .enumerate()
         .map(|(k, t)| CapacitancePoint {
-            v_store_v: RAMP_FROM_V + RAMP_V_PER_S * (t - RAMP_START_S),
-            c_store_f: curves.iter().map(|c| c[k]).sum::<f64>() / curves.len() as f64 / RAMP_V_PER_S,
+            v_store_v: ramp_from_v + ramp_v_per_s * (t - RAMP_START_S),
+            c_store_f: curves.iter().map(|c| c[k]).sum::<f64>() / curves.len() as f64 / ramp_v_per_s,
         })
         .collect())
 }
@@ -348,12 +353,12 @@ fn every_other_level(points: &[ChargePoint]) -> (Vec<ChargePoint>, Vec<ChargePoi
     points.iter().copied().partition(even)
 }
 
-fn readout(dataset: &Dataset, signed: bool) -> Result<ReadoutFit> {
+fn readout(dataset: &Dataset, tech: &Technology, signed: bool) -> Result<ReadoutFit> {
     let points = |label: &str| -> Result<Vec<ConversionPoint>> {
         let view = set(dataset, label);
         let (charge_c, width_s) = (view.numbers("q_in_c")?, view.numbers("t_width_s")?);
         let sign = if signed {
-            view.numbers("v_sign_v")?.iter().map(|v| if *v > 0.45 { 1.0 } else { -1.0 }).collect()
+            view.numbers("v_sign_v")?.iter().map(|v| if *v > tech.vdd_v / 2.0 { 1.0 } else { -1.0 }).collect()
         } else {
             vec![1.0; charge_c.len()]
         };

@@ -40,7 +40,7 @@ pub fn run_adaptive(
 ) -> Result<AdaptiveRun> {
     let (mut low, mut low_simulated_s) = (None, 0.0);
     if let Some(multifidelity) = &spec.multifidelity {
-        let of = SweepSpec::read(&project.sweep_file(&multifidelity.sweep)?, &project.benches())?;
+        let of = SweepSpec::read_on(&project.sweep_file(&multifidelity.sweep)?, &project.benches(), tech)?;
         let (rows, simulated_s) = run_low(project, &of, tech, profile, simulator, tell)?;
         low_simulated_s = simulated_s;
         low = Some(LowFidelity::new(spec, multifidelity, &of, &rows)?);

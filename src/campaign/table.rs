@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::models::{Datasets, IDLE_V_WBL_V, Models, T_MAX_S, dataset};
+use super::models::{Datasets, Models, T_MAX_S, dataset, idle_v_wbl_v};
 use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
 use crate::fit::readout::ReadoutFit;
@@ -86,7 +86,7 @@ pub fn build_table(
             levels: LEVELS,
         },
         write: Write { stored_v: write_curve(models, tech)? },
-        retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: IDLE_V_WBL_V },
+        retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: idle_v_wbl_v(tech) },
         cell: Cell::from_charge(cell, column_k.v_pre_v, T_LINEAR_S, DV_BL_V)?,
         cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, DV_BL_V)?),
         column_k: column(&column_k),

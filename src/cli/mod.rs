@@ -12,6 +12,7 @@ mod run;
 mod schematic;
 mod subtile;
 mod sweep;
+mod tech;
 mod validate;
 
 use std::path::PathBuf;
@@ -123,6 +124,11 @@ enum Command {
         after_help = "Examples:\n  gaincell circuits                 # from the runs that there are\n  gaincell circuits --run           # simulate first what is missing\n  gaincell circuits gain_cell_6t --run --tech sky130"
     )]
     Circuits(circuits::CircuitsArgs),
+    /// Technologies: which there are, and whether their devices do what they state
+    #[command(
+        after_help = "Examples:\n  gaincell tech list\n  gaincell tech check generic28\n  gaincell tech check my/tech.toml --json"
+    )]
+    Tech(tech::TechArgs),
     /// What changed between two runs: by more than numerical noise, and for Monte Carlo by more than chance
     #[command(after_help = diff::HELP, after_long_help = diff::HELP)]
     Diff(diff::DiffArgs),
@@ -196,6 +202,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Schematic(args) => schematic::schematic(&context, &args),
         Command::Report => figures::report(&context),
         Command::Circuits(args) => circuits::circuits(&context, &args),
+        Command::Tech(args) => tech::tech(&context, &args),
         Command::Diff(args) => diff::diff(&context, &args),
         Command::Worker { .. } => Ok(()),
     }

@@ -152,7 +152,7 @@ pub(super) fn read_named(
     corners: &[String],
 ) -> Result<Vec<(SweepSpec, Technology)>> {
     let benches = context.project.benches();
-    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches)?.at_corners(corners);
+    let read = |name: &String| SweepSpec::read(&context.project.sweep_file(name)?, &benches);
     let specs = names.iter().map(read).collect::<Result<Vec<_>>>()?;
     let technologies = context.project.technologies();
     let asked = |spec: &SweepSpec| context.common.tech.clone().unwrap_or_else(|| named_in(&spec.file, &spec.tech));
@@ -164,6 +164,11 @@ pub(super) fn read_named(
                 let place = |p: Problem| if in_file && p.file.is_none() { p.file(&spec.file).key("tech") } else { p };
                 Error::collect(error.problems().iter().cloned().map(place).collect()).unwrap_or(error)
             })?;
+            let spec = SweepSpec::read_on(&spec.file, &benches, &tech)?.at_corners(corners, &tech)?;
+            if spec.volts != 1.0 {
+                let text = format!("{:20} voltages times {:.4}: written for `{}`", spec.name, spec.volts, spec.tech);
+                note(context, &format!("{text}, run on {} at {} V", tech.name, tech.vdd_v));
+            }
             Ok((spec, tech))
         })
         .collect()

@@ -41,12 +41,19 @@ pub struct WriteFit {
     pub previous_coupling: f64,
     /// Levels of the training points [V].
     pub v_level_range_v: (f64, f64),
+    /// The zero weight, half the swing [V].
+    #[serde(default = "published_zero")]
+    pub v_zero_v: f64,
+}
+
+fn published_zero() -> f64 {
+    V_ZERO_V
 }
 
 impl WriteFit {
     /// The stored voltage [V].
     pub fn stored_v(&self, v_level_v: f64, v_previous_v: f64) -> f64 {
-        stored_v(&self.coefficients, self.previous_coupling, v_level_v, v_previous_v)
+        stored_v(&self.coefficients, self.previous_coupling, self.v_zero_v, v_level_v, v_previous_v)
     }
 }
 
@@ -63,6 +70,7 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     if !(swing_v > 0.0 && swing_v.is_finite()) {
         return Err(failed(FIT, format!("the full scale is {swing_v} V"), "give the swing of the levels, as 0.9 V"));
     }
+    let v_zero_v = swing_v / 2.0;
     let over_two = |p: &WritePoint| {
         let other = |q: &WritePoint| q.v_level_v == p.v_level_v && (q.v_previous_v - p.v_previous_v).abs() > 1e-6;
         train.iter().any(other)
@@ -71,9 +79,9 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     let columns = if with_previous { &COLUMNS[..] } else { &COLUMNS[..4] };
     let design = DMatrix::from_fn(train.len(), columns.len(), |i, j| {
         let p = &train[i];
-        if j < 4 { (p.v_level_v - V_ZERO_V).powi(j as i32) } else { p.v_previous_v - p.v_level_v }
+        if j < 4 { (p.v_level_v - v_zero_v).powi(j as i32) } else { p.v_previous_v - p.v_level_v }
     });
-    let stored: Vec<f64> = train.iter().map(|p| p.v_stored_v - V_ZERO_V).collect();
+    let stored: Vec<f64> = train.iter().map(|p| p.v_stored_v - v_zero_v).collect();
     let names: Vec<String> = columns.iter().map(|(name, _)| (*name).to_string()).collect();
     let solved = linear::solve(FIT, &names, &design, &stored, None)?;
     let parameter = |(j, (name, unit)): (usize, &(&str, &str))| {
@@ -86,7 +94,7 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     let coefficients = std::array::from_fn(|j| solved.values[j]);
     let previous_coupling = if with_previous { solved.values[4] } else { 0.0 };
     let row = |p: &WritePoint| {
-        let predicted = stored_v(&coefficients, previous_coupling, p.v_level_v, p.v_previous_v);
+        let predicted = stored_v(&coefficients, previous_coupling, v_zero_v, p.v_level_v, p.v_previous_v);
         (format!("v_level_v = {:.4}", p.v_level_v), p.v_stored_v, predicted)
     };
     let errors = HeldOut::new(&test.iter().map(row).collect::<Vec<_>>(), swing_v);
@@ -98,13 +106,13 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     if !with_previous {
         fit = fit.note("the points do not vary the previous level; its coupling is not fitted");
     }
-    Ok(WriteFit { fit, coefficients, previous_coupling, v_level_range_v: range })
+    Ok(WriteFit { fit, coefficients, previous_coupling, v_level_range_v: range, v_zero_v })
 }
 
-fn stored_v(coefficients: &[f64; 4], previous_coupling: f64, v_level_v: f64, v_previous_v: f64) -> f64 {
-    let y = v_level_v - V_ZERO_V;
+fn stored_v(coefficients: &[f64; 4], previous_coupling: f64, v_zero_v: f64, v_level_v: f64, v_previous_v: f64) -> f64 {
+    let y = v_level_v - v_zero_v;
     let own = coefficients.iter().rev().fold(0.0, |sum, c| sum * y + c);
-    V_ZERO_V + own + previous_coupling * (v_previous_v - v_level_v)
+    v_zero_v + own + previous_coupling * (v_previous_v - v_level_v)
 }
 
 const COLUMNS: [(&str, &str); 5] = [
@@ -114,7 +122,7 @@ const COLUMNS: [(&str, &str); 5] = [
     ("cubic_per_v2", "1/V2"),
     ("previous_coupling", "1"),
 ];
-const EQUATION: &str = "V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level), y = V_level - V_zero, V_zero = 0.45 V";
+const EQUATION: &str = "V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level), y = V_level - V_zero, V_zero half the swing";
 const SOURCE: &str = "line with cubic residual: charge injection (Shieh et al., IEEE JSSC 22, 277 (1987)) and settling";
 
 /// Mean and greatest injection and settling error, where the voltage before the gate closes was measured.

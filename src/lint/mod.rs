@@ -297,8 +297,8 @@ fn deck_findings(
     tech: Option<&Technology>,
     also_used_by: &str,
 ) -> Result<(BTreeSet<PathBuf>, Vec<Finding>)> {
-    let tech_files = TechFiles { files: tech.map(|tech| tech.files.clone()).unwrap_or_default() };
-    let source = Source::read(bench, &tech_files)?;
+    let tech_files = tech.map(|tech| TechFiles::of(tech, None)).transpose()?.unwrap_or_default();
+    let source = Source::read(bench, &tech_files)?.pruned();
     let netlist = Netlist::read(&source.lines);
     let flat = Flat::new(&netlist);
     let input = Input { bench, source: &source, tech, netlist: &netlist, flat: &flat, also_used_by };

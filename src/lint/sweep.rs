@@ -17,7 +17,7 @@ use crate::tech::Technology;
 /// # Errors
 /// The bench cannot be read although the sweep file names it. Mistakes of the sweep file itself are findings.
 pub fn lint_sweep(file: &Path, benches: &Path, tech: &Technology) -> Result<Report> {
-    let spec = match SweepSpec::read(file, benches) {
+    let spec = match SweepSpec::read_on(file, benches, tech) {
         Ok(spec) => spec,
         Err(error) => return Ok(Report::unreadable(file, &error)),
     };
@@ -42,7 +42,7 @@ pub fn lint_sweep(file: &Path, benches: &Path, tech: &Technology) -> Result<Repo
 
 /// Signals that are measured but do not exist: every row would lack them.
 fn signals(spec: &SweepSpec, tech: &Technology, plan: &Plan, findings: &mut Vec<Finding>) -> Result<()> {
-    let source = Source::read(&spec.bench, &TechFiles { files: tech.files.clone() })?;
+    let source = Source::read(&spec.bench, &TechFiles::of(tech, None)?)?.pruned();
     let netlist = Netlist::read(&source.lines);
     let flat = Flat::new(&netlist);
     let measured: BTreeSet<&String> = plan.groups.iter().flat_map(|group| &group.signals).collect();

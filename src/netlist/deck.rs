@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::alter::{AlterPlan, plan_line};
+use super::library::{Library, prune, unused_bins};
 use super::reach::dropped;
-use super::source::{Line, Origin, TechFiles, read_deck};
+use super::source::{Line, Origin, read_deck};
+use super::technology::TechFiles;
 use super::{braced, tokens};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::expr::{Expr, ExprError};
@@ -50,6 +52,7 @@ pub struct Deck {
     /// Elements, models, subcircuits, options: all but `.param` at the top, `.save`, the analysis and `.end`.
     lines: Vec<Line>,
     parameters: Vec<Parameter>,
+    library: Library,
     analysis: Analysis,
 }
 
@@ -82,7 +85,7 @@ impl Deck {
     pub fn from_lines(path: &Path, title: String, source: Vec<Line>) -> Result<Deck> {
         let (mut lines, mut parameters, mut analyses) = (Vec::new(), Vec::new(), Vec::new());
         let mut problems: Vec<Problem> = Vec::new();
-        let mut depth = 0usize;
+        let (mut depth, mut library) = (0usize, Library::default());
         for line in source {
             let head = line.head();
             let kind = match head.as_str() {
@@ -100,6 +103,9 @@ impl Deck {
             if let Some(kind) = kind {
                 let text = line.text.trim_start_matches('.').to_string();
                 analyses.push(Analysis { kind, text, origin: line.origin });
+            } else if head == ".param" && depth == 0 && line.from_library {
+                library.read(&line);
+                lines.push(line);
             } else if head == ".param" && depth == 0 {
                 parameters.extend(read_parameters(&line, &mut problems));
             } else if head != ".save" && head != ".probe" {
@@ -121,7 +127,7 @@ impl Deck {
             text: "op".to_string(),
             origin: Origin { file: path.to_path_buf(), line: 1 },
         });
-        let deck = Deck { title, lines, parameters, analysis };
+        let deck = Deck { title, lines, parameters, library, analysis };
         if let Err(error) = deck.check_names() {
             problems.extend_from_slice(error.problems());
         }
@@ -148,23 +154,49 @@ impl Deck {
         &self.lines
     }
 
-    /// The value of every parameter, with `overrides` in place of the file's own.
+    /// The value of every parameter, with `overrides` in place of the file's own. As in ngspice their order in the file does not
+    /// matter; of two of one name the last counts. A parameter made of a library's is left to ngspice.
     ///
     /// # Errors
     /// [`Kind::UndefinedParameter`], naming file and line.
     pub fn values(&self, overrides: &BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>> {
         let mut values: BTreeMap<String, f64> = BTreeMap::new();
-        for parameter in &self.parameters {
-            let value = match overrides.get(&parameter.name) {
-                Some(value) => *value,
-                None => parameter
-                    .expr
-                    .eval(&|name| values.get(name).copied())
-                    .map_err(|error| at(&parameter.origin, error, &format!(".param {}", parameter.name)))?,
-            };
-            values.insert(parameter.name.clone(), value);
+        let counts = |k: usize, p: &Parameter| !self.parameters[k + 1..].iter().any(|later| later.name == p.name);
+        let mut open: Vec<&Parameter> =
+            self.parameters.iter().enumerate().filter(|(k, p)| counts(*k, p)).map(|(_, p)| p).collect();
+        let mut left_to_ngspice: BTreeSet<&str> = BTreeSet::new();
+        while !open.is_empty() {
+            let before = open.len();
+            let mut failed = None;
+            open.retain(|parameter| {
+                let value = match overrides.get(&parameter.name) {
+                    Some(value) => Ok(*value),
+                    None => parameter.expr.eval(&|name| values.get(name).copied()),
+                };
+                match value {
+                    Ok(value) => drop(values.insert(parameter.name.clone(), value)),
+                    Err(ExprError::Undefined(name))
+                        if self.library.has(&name) || left_to_ngspice.contains(name.as_str()) =>
+                    {
+                        left_to_ngspice.insert(&parameter.name);
+                    }
+                    Err(error) => {
+                        failed = failed.take().or(Some((&parameter.origin, error, &parameter.name)));
+                        return true;
+                    }
+                }
+                false
+            });
+            if let Some((origin, error, name)) = failed.filter(|_| open.len() == before) {
+                return Err(at(origin, error, &format!(".param {name}")));
+            }
         }
         Ok(values)
+    }
+
+    /// The nominal value of a parameter of the bench or of a PDK's library; `None` where we cannot tell.
+    pub(super) fn nominal(&self, name: &str, values: &BTreeMap<String, f64>) -> Option<f64> {
+        values.get(name).copied().or_else(|| self.library.value(name, values))
     }
 
     /// The value that the bench's `.options` lines give an option; the last one counts. `None` if they don't.
@@ -182,12 +214,17 @@ impl Deck {
     /// Parameters that depend on `name`, itself included.
     fn dependents(&self, name: &str) -> BTreeSet<String> {
         let mut found: BTreeSet<String> = [name.to_string()].into();
-        for parameter in &self.parameters {
-            if parameter.expr.names().iter().any(|n| found.contains(n)) {
-                found.insert(parameter.name.clone());
+        loop {
+            let before = found.len();
+            for parameter in &self.parameters {
+                if parameter.expr.names().iter().any(|n| found.contains(n)) {
+                    found.insert(parameter.name.clone());
+                }
+            }
+            if found.len() == before {
+                return found;
             }
         }
-        found
     }
 
     /// Can `name` change by `alter`, without loading the circuit again? True if every element that it reaches is a
@@ -247,7 +284,18 @@ impl Deck {
             let value = values.get(&p.name).map_or_else(|| p.text.clone(), |v| format!("{v:e}"));
             (format!(".param {}={value}", p.name), Some(p.origin.clone()))
         }));
-        lines.extend(self.lines.iter().map(|line| (line.text.clone(), Some(line.origin.clone()))));
+        let mut elements = self.lines.clone();
+        let origin = &self.analysis.origin;
+        let generated = |text: &String| Line { text: text.clone(), origin: origin.clone(), from_library: false };
+        elements.extend(extra.iter().map(generated));
+        if elements.iter().any(|line| line.from_library) {
+            elements = prune(elements);
+            let unused = unused_bins(&elements, &self.drawn_sizes(&elements, values));
+            let mut place = 0..;
+            elements.retain(|_| place.next().is_none_or(|index| !unused.contains(&index)));
+        }
+        elements.truncate(elements.len() - extra.len());
+        lines.extend(elements.into_iter().map(|line| (line.text, Some(line.origin))));
         lines.extend(extra.iter().map(|line| (line.clone(), None)));
         if !signals.is_empty() {
             lines.push((format!(".save {}", signals.join(" ")), None));
@@ -266,15 +314,18 @@ impl Deck {
     fn check_names(&self) -> Result<()> {
         let globals: BTreeSet<String> = self.parameters.iter().map(|p| p.name.clone()).collect();
         let mut problems = Vec::new();
-        let mut known = BTreeSet::new();
         for parameter in &self.parameters {
-            for name in parameter.expr.names().iter().filter(|name| !known.contains(*name)) {
+            let unknown = |name: &&String| !globals.contains(*name) && !self.library.has(name);
+            for name in parameter.expr.names().iter().filter(unknown) {
                 problems.push(undefined(&parameter.origin, name, &globals));
             }
-            known.insert(parameter.name.clone());
         }
         let mut scopes: Vec<BTreeSet<String>> = vec![globals];
-        let analysis = Line { text: format!(".{}", self.analysis.text), origin: self.analysis.origin.clone() };
+        let analysis = Line {
+            text: format!(".{}", self.analysis.text),
+            origin: self.analysis.origin.clone(),
+            from_library: false,
+        };
         // What ngspice drops cannot poison it.
         let dropped = dropped(&self.lines).into_iter().chain([false]);
         for (line, dropped) in self.lines.iter().chain([&analysis]).zip(dropped) {
@@ -297,10 +348,13 @@ impl Deck {
                 }
                 _ => {}
             }
-            let Some(scope) = scopes.last().filter(|_| !dropped) else { continue };
+            // A library is a PDK's own affair.
+            let Some(scope) = scopes.last().filter(|_| !dropped && !line.from_library) else { continue };
             // What our own parser cannot read (ternaries, .func) is left to ngspice's judgement.
             let exprs = braced(&line.text).into_iter().filter_map(|text| Expr::parse(&text).ok());
-            for name in exprs.flat_map(|expr| expr.names()).filter(|name| !name.contains('(') && !scope.contains(name))
+            for name in exprs
+                .flat_map(|expr| expr.names())
+                .filter(|name| !name.contains('(') && !scope.contains(name) && !self.library.has(name))
             {
                 if !matches!(name.as_str(), "temper" | "time" | "pi" | "hertz") {
                     problems.push(undefined(&line.origin, &name, scope));
@@ -348,7 +402,11 @@ fn read_parameters(line: &Line, problems: &mut Vec<Problem>) -> Vec<Parameter> {
     parameters
 }
 
+/// Does the line depend on one of these parameters? A library knows nothing of a bench's.
 fn mentions(line: &Line, names: &BTreeSet<String>) -> bool {
+    if line.from_library {
+        return false;
+    }
     braced(&line.text)
         .iter()
         .any(|text| Expr::parse(text).map_or(true, |expr| expr.names().iter().any(|name| names.contains(name))))

@@ -3,13 +3,16 @@
 mod alter;
 mod deck;
 mod instances;
+mod library;
 mod reach;
 mod source;
+mod technology;
 
 pub use deck::{Analysis, AnalysisKind, Deck, LoadedCircuit};
 pub use instances::DeviceInstance;
 pub(crate) use reach::dropped;
-pub use source::{Line, Origin, Source, TechFiles, locate};
+pub use source::{Line, Origin, Source, locate};
+pub use technology::{TechFiles, TechLibrary};
 
 /// Splits a SPICE line into tokens: white space outside braces, quotes and parentheses separates; `a = b` is one token `a=b`.
 pub(crate) fn tokens(text: &str) -> Vec<String> {

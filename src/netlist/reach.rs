@@ -94,8 +94,10 @@ mod tests {
             (".param p=1", false),
         ];
         let origin = Origin { file: "x".into(), line: 1 };
-        let lines: Vec<Line> =
-            text.iter().map(|(text, _)| Line { text: (*text).to_string(), origin: origin.clone() }).collect();
+        let lines: Vec<Line> = text
+            .iter()
+            .map(|(text, _)| Line { text: (*text).to_string(), origin: origin.clone(), from_library: false })
+            .collect();
         assert_eq!(dropped(&lines), text.iter().map(|(_, dropped)| *dropped).collect::<Vec<_>>());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::library::prune;
+use super::technology::{TechFiles, TechLibrary};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// Where a line of a deck came from.
@@ -20,6 +22,9 @@ pub struct Line {
     pub text: String,
     /// Where it began.
     pub origin: Origin,
+    /// Part of a PDK's library (a `.lib` section, or what `tech.toml` names as one): carried to ngspice as it stands, and
+    /// left out where nothing leads to it.
+    pub from_library: bool,
 }
 
 impl Line {
@@ -27,13 +32,6 @@ impl Line {
     pub fn head(&self) -> String {
         self.text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase()
     }
-}
-
-/// Which model files stand in for a bench's own `.include ../tech/<name>/...` lines.
-#[derive(Debug, Clone, Default)]
-pub struct TechFiles {
-    /// Files that are inlined at the first such line, in this order; none leaves the bench's own lines alone.
-    pub files: Vec<PathBuf>,
 }
 
 const DEPTH_LIMIT: usize = 16;
@@ -70,10 +68,24 @@ impl Source {
     pub fn read(path: &Path, tech: &TechFiles) -> Result<Source> {
         let text = read_file(path, None)?;
         let title = text.lines().next().unwrap_or_default().trim().to_string();
-        let mut reader =
-            Reader { tech, tech_done: false, in_control: false, source: Source { title, ..Source::default() } };
+        let mut reader = Reader {
+            tech,
+            tech_done: false,
+            in_control: false,
+            in_library: false,
+            source: Source { title, ..Source::default() },
+        };
         reader.file(path, &text, 1, 0);
         Ok(reader.source)
+    }
+
+    /// Without what ngspice would drop of a PDK's library, which is most of it.
+    #[must_use]
+    pub fn pruned(mut self) -> Source {
+        if self.lines.iter().any(|line| line.from_library) {
+            self.lines = prune(self.lines);
+        }
+        self
     }
 }
 
@@ -92,6 +104,7 @@ struct Reader<'a> {
     tech: &'a TechFiles,
     tech_done: bool,
     in_control: bool,
+    in_library: bool,
     source: Source,
 }
 
@@ -119,12 +132,10 @@ impl Reader<'_> {
             _ if self.in_control => Ok(()),
             ".include" | ".inc" => {
                 let target = resolve(&line)?;
-                if !self.tech.files.is_empty() && is_tech_file(&target) {
+                if !self.tech.is_empty() && is_tech_file(&target) && !self.in_library {
                     if !self.tech_done {
                         self.tech_done = true;
-                        for file in &self.tech.files {
-                            self.include(file, &line.origin, depth)?;
-                        }
+                        self.technology(&line.origin, depth)?;
                     }
                     return Ok(());
                 }
@@ -155,10 +166,28 @@ impl Reader<'_> {
             }
             ".end" => Ok(()),
             _ => {
-                self.source.lines.push(line);
+                self.source.lines.push(Line { from_library: self.in_library, ..line });
                 Ok(())
             }
         }
+    }
+
+    fn technology(&mut self, origin: &Origin, depth: usize) -> Result<()> {
+        let tech = self.tech;
+        for (name, value) in &tech.parameters {
+            let text = format!(".param {name}={value:e}");
+            self.source.lines.push(Line { text, origin: origin.clone(), from_library: false });
+        }
+        for TechLibrary { file, section, declared } in &tech.libraries {
+            let within = std::mem::replace(&mut self.in_library, true);
+            let read = match section {
+                Some(section) => self.section(file, section, declared, depth),
+                None => self.include(file, declared, depth),
+            };
+            self.in_library = within;
+            read?;
+        }
+        tech.files.iter().try_for_each(|file| self.include(file, origin, depth))
     }
 
     fn include(&mut self, target: &Path, origin: &Origin, depth: usize) -> Result<()> {
@@ -171,9 +200,10 @@ impl Reader<'_> {
     fn section(&mut self, target: &Path, section: &str, origin: &Origin, depth: usize) -> Result<()> {
         check_depth(origin, depth)?;
         let text = read_file(target, Some(origin))?;
-        let mut inside = false;
-        let mut found = false;
-        for line in logical_lines(target, &text, 0)? {
+        let (mut inside, mut found) = (false, false);
+        let lines = logical_lines(target, &text, 0)?;
+        let within = std::mem::replace(&mut self.in_library, true);
+        for line in lines {
             let words = unquoted_words(&line.text);
             match line.head().as_str() {
                 ".lib" if words.len() == 2 => {
@@ -185,12 +215,17 @@ impl Reader<'_> {
                 _ => {}
             }
         }
+        self.in_library = within;
         if found {
             return Ok(());
         }
+        let known = sections(&text);
+        let known = if known.is_empty() { "none: it is a file for `.include`".to_string() } else { known.join(", ") };
         Err(Problem::new(Kind::MissingNetlist, format!("{} has no section `{section}`", target.display()))
             .file(&origin.file)
             .line(origin.line)
+            .accepted(known)
+            .help("choose one of its sections")
             .into())
     }
 }
@@ -204,6 +239,15 @@ fn check_depth(origin: &Origin, depth: usize) -> Result<()> {
         .line(origin.line)
         .help("look for a file that includes itself")
         .into())
+}
+
+/// Names of the sections that a library bounds by `.lib <name>` and `.endl`, in order.
+pub(crate) fn sections(text: &str) -> Vec<String> {
+    let opens = |line: &str| {
+        let words = unquoted_words(strip_comment(line));
+        (words.len() == 2 && words[0].eq_ignore_ascii_case(".lib")).then(|| words[1].clone())
+    };
+    text.lines().filter_map(opens).collect()
 }
 
 /// Joins `+` lines, drops comments and folds white space; `skip` physical lines (a bench's title) are left out.
@@ -225,7 +269,8 @@ fn logical_lines(path: &Path, text: &str, skip: usize) -> Result<Vec<Line>> {
             last.text.push(' ');
             last.text.push_str(more.trim());
         } else {
-            lines.push(Line { text: folded, origin: Origin { file: path.to_path_buf(), line: number + 1 } });
+            let origin = Origin { file: path.to_path_buf(), line: number + 1 };
+            lines.push(Line { text: folded, origin, from_library: false });
         }
     }
     Ok(lines)
@@ -319,7 +364,7 @@ mod tests {
         fs::write(dir.path().join("tech/a/models.lib"), ".model old nmos\n").unwrap();
         fs::write(dir.path().join("new.lib"), ".lib 'my.lib' tt\n").unwrap();
         fs::write(dir.path().join("x.cir"), "t\n.include tech/a/models.lib\nr1 a b 1k\n").unwrap();
-        let tech = TechFiles { files: vec![dir.path().join("new.lib")] };
+        let tech = TechFiles { files: vec![dir.path().join("new.lib")], ..TechFiles::default() };
         let (_, lines) = read_deck(&dir.path().join("x.cir"), &tech).unwrap();
         assert_eq!(lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), [".model n nmos", "r1 a b 1k"]);
     }

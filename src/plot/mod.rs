@@ -3,6 +3,7 @@
 //! | file | figure | shows |
 //! |---|---|---|
 //! | [`iv`] | `iv` | transfer curves of the flavours, figures of merit against targets |
+//! | [`corners`] | `devices` | devices over corners, temperature and length |
 //! | [`write`] | `write` | stored against driven voltage, settling and injection |
 //! | [`retention`] | `retention` | drift over age at each hold bias, rate of drift |
 //! | [`nonlinearity_level`] | `nonlinearity_level` | charge against stored voltage, fit and published cubic |
@@ -21,6 +22,7 @@
 pub mod axis;
 pub mod canvas;
 mod compact;
+pub mod corners;
 pub mod figure;
 mod histogram;
 pub mod iv;

@@ -17,7 +17,7 @@ use crate::campaign::{DEVICE_LENGTH_M, Datasets, Models, T_MAX_S, device_curves,
 use crate::dataset::{Dataset, View};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::fit::readout::ReadoutFit;
-use crate::fit::retention::{PUBLISHED_TAU_S, V_ZERO_V, WriteBitLine};
+use crate::fit::retention::{PUBLISHED_TAU_S, WriteBitLine};
 use crate::sweep::{DESIGN, HELD_OUT, SET_LABEL};
 use crate::tech::Technology;
 use crate::validate::ValidationCase;
@@ -175,7 +175,7 @@ impl Results<'_> {
             conditions: self.conditions(),
             holds,
             published_tau_s: PUBLISHED_TAU_S,
-            published_zero_v: V_ZERO_V,
+            published_zero_v: self.tech.vdd_v / 2.0,
         })
     }
 

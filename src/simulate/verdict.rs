@@ -100,10 +100,20 @@ pub fn load_problem(lines: &[String], deck: &[String], exited: bool) -> Option<P
             let problem = Problem::new(Kind::MissingNetlist, format!("ngspice finds no file {file}"));
             return Some(at_line(problem, line_with(deck, file)));
         }
-        if line.contains("Error on line") && (line.contains("substitute") || line.contains(" : ")) {
-            let message = format!("{}: {}", next(2), next(1));
+        let numbered = line.contains("substitute") || line.contains(" : ");
+        if line.contains("Error on line") && (numbered || line.trim_end().ends_with("line:")) {
+            let message = one_line(&[&format!("{}: {}", next(2), next(1))]);
             let number = number_after(line, "Error on line ");
-            return Some(at_line(Problem::new(Kind::NetlistSyntax, message), line_of(deck, next(1)).or(number)));
+            let mut problem = Problem::new(Kind::NetlistSyntax, message);
+            if next(2).contains("modelname") {
+                // Device, four nodes, model; ngspice puts the subcircuit's path before a name that it does not find.
+                let model = next(1).split_whitespace().nth(5).and_then(|word| word.rsplit('.').next()).unwrap_or("?");
+                problem = problem.help(format!(
+                    "define model `{model}`, or name its library in [models] of tech.toml; if it is there, draw the device within \
+                     the model's bins (lmin to lmax, wmin to wmax)"
+                ));
+            }
+            return Some(at_line(problem, line_of(deck, next(1)).or(number)));
         }
         if let Some(rest) = after(line, "Check line no ") {
             let text = rest.split_once(':').map_or(rest, |(_, text)| text.trim());

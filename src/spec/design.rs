@@ -37,6 +37,8 @@ pub enum Sampling {
 pub struct Corner {
     /// Its name, a label of its rows.
     pub name: String,
+    /// The technology's process corner; `None` for its nominal models.
+    pub process: Option<String>,
     /// Parameters of the bench, `vdd` and `temp`, in base units, by name.
     pub values: Vec<(String, f64)>,
 }
@@ -86,12 +88,13 @@ pub(super) fn read_sampling(keys: &Keys<'_>) -> Sampling {
 pub(super) fn read_corners(keys: &Keys<'_>, parameters: &[ParameterSpec]) -> Vec<Corner> {
     let read = |(name, table): &(String, Keys<'_>)| {
         let mut values = Vec::new();
-        for key in table.names() {
+        let process = table.string("process");
+        for key in table.names().into_iter().filter(|key| key != "process") {
             let Some(text) = table.string(&key) else { continue };
             let parsed = match key.as_str() {
-                "temp" => crate::units::parse_quantity(&text, Unit::Celsius),
-                "vdd" => crate::units::parse_quantity(&text, Unit::Volt),
-                _ => parse_any(&text).map(|(value, _)| value),
+                "temp" => table.parse(&text, Unit::Celsius),
+                "vdd" => table.parse(&text, Unit::Volt),
+                _ => parse_any(&text).map(|(value, unit)| table.scaled(value, unit)),
             };
             match parsed {
                 Ok(value) => values.push((key.to_ascii_lowercase(), value)),
@@ -106,7 +109,7 @@ pub(super) fn read_corners(keys: &Keys<'_>, parameters: &[ParameterSpec]) -> Vec
             }
         }
         table.finish();
-        Corner { name: name.clone(), values }
+        Corner { name: name.clone(), process, values }
     };
     keys.named_tables("corners").iter().map(read).collect()
 }

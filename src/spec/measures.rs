@@ -7,7 +7,7 @@ use crate::error::{Kind, Problem};
 use crate::expr::{Expr, ExprError};
 use crate::keys::Keys;
 use crate::measure::{Crossing, Edge, How, Measurement};
-use crate::units::{Unit, parse_quantity};
+use crate::units::Unit;
 
 /// An axis value or a level: a quantity, or an expression in the bench's parameters (`"{t_start + 1n}"`).
 #[derive(Debug, Clone, PartialEq)]
@@ -354,7 +354,7 @@ fn bound(keys: &Keys<'_>, key: &str, unit: Unit, default: f64) -> Bound {
     let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     let parsed = match inner {
         Some(inner) => Expr::parse(inner).map(Bound::Computed).map_err(|e| (Kind::SpecKey, e.to_string())),
-        None => parse_quantity(&text, unit).map(Bound::Fixed).map_err(|message| (Kind::SpecUnit, message)),
+        None => keys.parse(&text, unit).map(Bound::Fixed).map_err(|message| (Kind::SpecUnit, message)),
     };
     parsed.unwrap_or_else(|(kind, message)| {
         let accepted =

@@ -8,7 +8,7 @@
 //! | `bench` | a netlist, relative to `netlists/benches/` or to this file |
 //! | `[parameters.<p>]` | `unit` and `values`, or `from`, `to`, `steps`, `scale` (`linear`, `log`); `<p>` is a `.param` of the bench, or `temp` |
 //! | `[sampling]` | `method` (`grid`, `latin_hypercube`, `sobol`), and for the last two `points`, `seed`; `steps` is then left out |
-//! | `[corners.<name>]` | quantities for parameters of the bench, `vdd` and `temp`; the design runs once per corner |
+//! | `[corners.<name>]` | `process` (a corner of the technology), quantities for parameters of the bench, `vdd` and `temp`; the design runs once per corner |
 //! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
 //! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
@@ -17,6 +17,9 @@
 //! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
 //! | `[ladder]` | `tiers`: how far points that do not converge may climb, 0 to 3 |
 //! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
+//!
+//! Voltages are written for the supply of the technology that the file names. On another one ([`SweepSpec::read_on`]) every
+//! voltage is scaled by the ratio of the supplies: a level at half the supply stays there.
 
 mod adaptive;
 mod circuits;
@@ -27,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Kind, Problem, Result};
 use crate::keys::{Document, Keys};
+use crate::tech::{Technology, named_in, supply_of};
 use crate::units::Unit;
 
 pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
@@ -122,6 +126,8 @@ pub struct SweepSpec {
     pub ladder_tiers: u8,
     /// Points that run again with a lower simulator floor.
     pub guard: Guard,
+    /// What the file's voltages were multiplied by: the supply over that of the technology that the file names.
+    pub volts: f64,
     /// The file.
     pub file: PathBuf,
     /// Hash of its bytes.
@@ -134,7 +140,27 @@ impl SweepSpec {
     /// # Errors
     /// Every mistake of the file at once.
     pub fn read(path: &Path, benches: &Path) -> Result<SweepSpec> {
+        SweepSpec::read_scaled(path, benches, 1.0)
+    }
+
+    /// Reads a sweep file for `tech`, its voltages scaled to that supply. Technologies stand in `tech/` beside `benches`.
+    ///
+    /// # Errors
+    /// As [`SweepSpec::read`].
+    pub fn read_on(path: &Path, benches: &Path, tech: &Technology) -> Result<SweepSpec> {
+        let spec = SweepSpec::read(path, benches)?;
+        let technologies = benches.parent().unwrap_or(Path::new(".")).join("tech");
+        match supply_of(&named_in(path, &spec.tech), &technologies) {
+            Some(written_for_v) if written_for_v != tech.vdd_v => {
+                SweepSpec::read_scaled(path, benches, tech.vdd_v / written_for_v)
+            }
+            _ => Ok(spec),
+        }
+    }
+
+    fn read_scaled(path: &Path, benches: &Path, volts: f64) -> Result<SweepSpec> {
         let document = Document::read(path, Kind::MissingNetlist)?;
+        document.scale_volts(volts);
         let table = document.parse()?;
         let keys = document.root(&table);
         let name = keys.require_string("name", "the sweep's name, as in \"nonlinearity\"");
@@ -215,23 +241,39 @@ impl SweepSpec {
             limits,
             ladder_tiers,
             guard,
+            volts,
             file: path.to_path_buf(),
             hash,
         })
     }
 
-    /// The sweep at these corners only. It is a run of its own; its rows are those of the whole sweep.
+    /// The sweep at these corners only: of the file, or else process corners of the technology. It is a run of its own; its
+    /// rows are those of the whole sweep.
     ///
     /// # Errors
-    /// [`Kind::SpecKey`] for a name that the file does not define.
-    pub fn at_corners(mut self, names: &[String]) -> Result<SweepSpec> {
+    /// [`Kind::SpecKey`] for a name that neither the file nor the technology defines.
+    pub fn at_corners(mut self, names: &[String], tech: &Technology) -> Result<SweepSpec> {
         if names.is_empty() {
             return Ok(self);
         }
+        let of_tech = |name: &&String| !self.corners.iter().any(|corner| corner.name == **name);
+        let added: Vec<Corner> = names
+            .iter()
+            .filter(of_tech)
+            .filter(|name| tech.corners.iter().any(|corner| corner.name == **name))
+            .map(|name| Corner { name: name.clone(), process: Some(name.clone()), values: Vec::new() })
+            .collect();
+        self.corners.extend(added);
         let known: Vec<&str> = self.corners.iter().map(|corner| corner.name.as_str()).collect();
         if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            let accepted =
-                if known.is_empty() { "none: the file has no [corners.<name>]".into() } else { known.join(", ") };
+            let mut accepted: Vec<&str> = known.clone();
+            accepted
+                .extend(tech.corners.iter().map(|corner| corner.name.as_str()).filter(|name| !known.contains(name)));
+            let accepted = if accepted.is_empty() {
+                format!("none: neither the file nor {} has [corners.<name>]", tech.name)
+            } else {
+                accepted.join(", ")
+            };
             let problem = Problem::new(Kind::SpecKey, format!("sweep `{}` has no corner `{name}`", self.name));
             return Err(problem.file(&self.file).key("corners").accepted(accepted).into());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::netlist::{Deck, DeviceInstance};
 use crate::rng;
 use crate::spec::SweepSpec;
@@ -30,6 +30,57 @@ pub(super) fn mismatched_devices(
     Ok(devices)
 }
 
+/// Every transistor must be of a size that the technology's models are made for: ngspice's own words for one that is not
+/// are that it cannot find a model.
+///
+/// # Errors
+/// [`Kind::OutsideValidity`] with every device that is too small or too large.
+pub(super) fn check_sizes(tech: &Technology, deck: &Deck, values: &BTreeMap<String, f64>) -> Result<()> {
+    if tech.devices.iter().all(|device| device.width_m.is_none() && device.length_m.is_none()) {
+        return Ok(());
+    }
+    let mut problems = Vec::new();
+    for device in deck.devices("", &tech.wrappers(), values)? {
+        let limits = tech.device(&device.wrapper)?;
+        let checks = [("wide", device.w_m, limits.width_m), ("long", device.l_m, limits.length_m)];
+        for (how, size_m, range) in checks {
+            let Some((least, most)) = range else { continue };
+            if size_m >= least * (1.0 - SIZE_TOLERANCE) && size_m <= most * (1.0 + SIZE_TOLERANCE) {
+                continue;
+            }
+            let scale = tech.sizes.iter().find(|(name, _)| name.starts_with(if how == "wide" { 'w' } else { 'l' }));
+            let scaled = match scale {
+                Some((name, scale)) => format!(" (its size in the netlist times {name} = {scale})"),
+                None => String::new(),
+            };
+            let message = format!(
+                "`{}` is {} um {how}{scaled}: outside the range of `{}` in {}",
+                device.path,
+                micrometres(size_m),
+                device.wrapper,
+                tech.name
+            );
+            problems.push(
+                Problem::new(Kind::OutsideValidity, message)
+                    .file(&device.origin.file)
+                    .line(device.origin.line)
+                    .accepted(format!("{} um to {} um", micrometres(least), micrometres(most)))
+                    .help("change the size, or `[sizes]` in tech.toml"),
+            );
+        }
+    }
+    Error::collect(problems).map_or(Ok(()), Err)
+}
+
+/// A size may be this much outside its range: `0.03u * 5` is not `0.15u` to the last bit.
+const SIZE_TOLERANCE: f64 = 1e-9;
+
+/// A length in micrometres, four digits.
+fn micrometres(metres: f64) -> f64 {
+    let digits = 10f64.powi(3 - (metres * 1e6).abs().log10().floor() as i32);
+    (metres * 1e6 * digits).round() / digits
+}
+
 /// Pelgrom's law: sigma(V_T) = A_vt / sqrt(W L), sigma(beta)/beta = A_beta / sqrt(W L), independent for every device
 /// (M. J. M. Pelgrom et al., IEEE J. Solid-State Circuits 24, 1433 (1989)).
 pub(super) fn draw(
@@ -43,10 +94,12 @@ pub(super) fn draw(
     let root_area = (device.w_m * device.l_m).sqrt();
     let delvto_v = rng::normal(seed, sample, &device.path, "delvto") * tech.a_vt_v_m / root_area;
     let mulu0 = 1.0 + rng::normal(seed, sample, &device.path, "mulu0") * tech.a_beta_m / root_area;
+    // A draw stands on what the netlist and the process corner give the device.
+    let altered = device.mulu0 * mulu0;
     let mosfet = &tech.device(&device.wrapper)?.mosfet;
     let target = format!("@m.{}.{mosfet}", device.path);
     alters.push(format!("alter {target}[delvto] = {:e}", device.delvto_v + delvto_v));
-    alters.push(format!("alter {target}[mulu0] = {mulu0:e}"));
+    alters.push(format!("alter {target}[mulu0] = {altered:e}"));
     let column = device.path.replace('.', "_");
     values.insert(format!("draw_{column}_delvto_v"), delvto_v);
     values.insert(format!("draw_{column}_mulu0"), mulu0);

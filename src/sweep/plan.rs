@@ -42,6 +42,8 @@ pub struct Group {
     pub circuit: LoadedCircuit,
     /// Signals that are saved.
     pub signals: Vec<String>,
+    /// The technology's process corner; `None` for its nominal models.
+    pub process: Option<String>,
     /// Values of the parameters that are fixed in the circuit, by name: what tiers and guard are relative to.
     pub fixed: BTreeMap<String, f64>,
     /// Its points, in design order.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::mismatch::{draw, mismatched_devices};
+use super::mismatch::{check_sizes, draw, mismatched_devices};
 use super::plan::{Group, Plan, PlannedPoint, RowTemplate};
 use super::points::{CORNER_LABEL, Combination, DESIGN, GUARD, HELD_OUT, SET_LABEL, combinations};
 use super::tiers::{guard_options, tier_options};
@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::measure::{Measurement, signals_of};
 use crate::netlist::{AnalysisKind, Deck, LoadedCircuit, TechFiles};
 use crate::rng;
-use crate::spec::SweepSpec;
+use crate::spec::{Corner, SweepSpec};
 use crate::tech::Technology;
 
 /// A guard's row stands this far behind the row that it repeats.
@@ -18,6 +18,8 @@ pub const GUARD_INDEX: u64 = 1 << 40;
 
 /// The parameter that is ngspice's temperature, not a `.param`.
 const TEMPERATURE: &str = "temp";
+/// The parameter that is the technology's supply.
+const SUPPLY: &str = "vdd";
 
 /// A sweep with its bench read, ready to plan points of it.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Planner<'a> {
     spec: &'a SweepSpec,
     tech: &'a Technology,
     deck: Deck,
+    /// The bench on the models of the process corners that the sweep asks for.
+    processes: BTreeMap<String, Deck>,
     /// Parameters that vary by `alter`, in the order in which their commands are issued.
     altered: Vec<String>,
     /// Parameters that are fixed when a circuit is loaded.
@@ -37,8 +41,15 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Whatever is wrong with the bench; [`Kind::SpecKey`] for a parameter that the bench does not have.
     pub fn new(spec: &'a SweepSpec, tech: &'a Technology) -> Result<Planner<'a>> {
-        let deck = Deck::read(&spec.bench, &TechFiles { files: tech.files.clone() })?;
+        let deck = Deck::read(&spec.bench, &TechFiles::of(tech, None)?)?;
         check_parameters(spec, &deck)?;
+        let mut processes = BTreeMap::new();
+        for process in spec.corners.iter().filter_map(|corner| corner.process.clone()) {
+            if !processes.contains_key(&process) {
+                let models = TechFiles::of(tech, Some(&process)).map_err(|error| in_sweep(error, spec))?;
+                processes.insert(process, Deck::read(&spec.bench, &models)?);
+            }
+        }
         let mut names: Vec<String> = spec.parameters.iter().map(|p| p.name.clone()).collect();
         let of_corners = spec.corners.iter().flat_map(|corner| &corner.values).map(|(name, _)| name.clone());
         for name in of_corners.filter(|name| !spec.parameters.iter().any(|p| p.name == *name)) {
@@ -47,13 +58,25 @@ impl<'a> Planner<'a> {
             }
         }
         names.retain(|name| name != TEMPERATURE);
+        // The supply of a process corner counts as varied by the sweep.
+        if processes.keys().any(|process| tech.corner(process).is_ok_and(|corner| corner.vdd_v.is_some()))
+            && deck.parameter_names().contains(&SUPPLY)
+            && !names.iter().any(|name| name == SUPPLY)
+        {
+            names.push(SUPPLY.to_string());
+        }
         let (altered, fixed) = names.into_iter().partition(|name| deck.is_alterable(name));
-        Ok(Planner { spec, tech, deck, altered, fixed })
+        Ok(Planner { spec, tech, deck, processes, altered, fixed })
     }
 
-    /// The bench.
+    /// The bench, on the technology's nominal models.
     pub fn deck(&self) -> &Deck {
         &self.deck
+    }
+
+    /// The bench on the models of a process corner; nominal where there is none.
+    fn deck_at(&self, process: Option<&str>) -> &Deck {
+        process.and_then(|process| self.processes.get(process)).unwrap_or(&self.deck)
     }
 
     /// The specification.
@@ -72,56 +95,68 @@ impl<'a> Planner<'a> {
     /// [`Kind::SpecKey`] for a signal or an instance that the bench does not have; an expression that cannot be evaluated.
     pub fn plan(&self, combinations: &[Combination], first_index: u64) -> Result<Plan> {
         let mut plan = Plan { groups: Vec::new(), startup: self.tech.startup.clone() };
-        let mut group_of: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        let mut group_of: BTreeMap<(Option<&str>, Vec<u64>), usize> = BTreeMap::new();
         let samples = self.samples_per_combination();
         let mut index = first_index;
         for combination in combinations {
             let overrides = self.overrides(combination)?;
-            let values = self.deck.values(&overrides)?;
+            let process = self.process(combination)?;
+            let values = self.deck_at(process).values(&overrides)?;
             let measurements = self.measurements(&values)?;
-            let key: Vec<u64> =
-                self.fixed.iter().filter_map(|name| values.get(name).map(|value| value.to_bits())).collect();
+            let fixed = self.fixed.iter().filter_map(|name| values.get(name).map(|value| value.to_bits())).collect();
+            let key: (Option<&str>, Vec<u64>) = (process, fixed);
             let position = match group_of.get(&key) {
                 Some(position) => *position,
                 None => {
-                    plan.groups.push(self.group(&overrides, &measurements)?);
+                    plan.groups.push(self.group(&overrides, process, &measurements)?);
                     group_of.insert(key, plan.groups.len() - 1);
                     plan.groups.len() - 1
                 }
             };
-            let points = self.samples(combination, &overrides, &values, &measurements, index)?;
+            let points = self.samples(combination, process, &overrides, &values, &measurements, index)?;
             plan.groups[position].points.extend(points);
             index += samples;
         }
         Ok(plan)
     }
 
-    fn group(&self, overrides: &BTreeMap<String, f64>, measurements: &[Measurement]) -> Result<Group> {
+    fn group(
+        &self,
+        overrides: &BTreeMap<String, f64>,
+        process: Option<&str>,
+        measurements: &[Measurement],
+    ) -> Result<Group> {
+        let deck = self.deck_at(process);
         let signals = signals_of(measurements);
         // The circuit of a group must not depend on which of its points comes first: alterable parameters stand at the
         // bench's own values in it.
         let mut at_load = self.supply();
         at_load.extend(overrides.iter().filter(|(name, _)| self.fixed.contains(name)).map(|(n, v)| (n.clone(), *v)));
-        let circuit = self.deck.circuit(&self.deck.values(&at_load)?, &signals, &[]);
-        Ok(Group { circuit, signals, fixed: at_load, points: Vec::new() })
+        let values = deck.values(&at_load)?;
+        check_sizes(self.tech, deck, &values)?;
+        let circuit = deck.circuit(&values, &signals, &[]);
+        let process = process.map(str::to_string);
+        Ok(Group { circuit, signals, process, fixed: at_load, points: Vec::new() })
     }
 
     /// One combination with every mismatch sample.
     fn samples(
         &self,
         combination: &Combination,
+        process: Option<&str>,
         overrides: &BTreeMap<String, f64>,
         values: &BTreeMap<String, f64>,
         measurements: &[Measurement],
         first_index: u64,
     ) -> Result<Vec<PlannedPoint>> {
         let temperature = overrides.get(TEMPERATURE).copied().unwrap_or(self.tech.temperature_degc);
-        let devices = mismatched_devices(self.spec, self.tech, &self.deck, values)?;
-        let analysis = self.deck.analysis_command(values)?;
-        let is_transient = self.deck.analysis().kind == AnalysisKind::Transient;
-        let t_stop_s = if is_transient { self.deck.stop_time(values)? } else { None };
+        let deck = self.deck_at(process);
+        let devices = mismatched_devices(self.spec, self.tech, deck, values)?;
+        let analysis = deck.analysis_command(values)?;
+        let is_transient = deck.analysis().kind == AnalysisKind::Transient;
+        let t_stop_s = if is_transient { deck.stop_time(values)? } else { None };
         let mut alters = vec![format!("set temp={temperature:e}")];
-        alters.extend(self.deck.alters(&self.altered, values)?);
+        alters.extend(deck.alters(&self.altered, values)?);
         let mut row = RowTemplate { index: first_index, values: BTreeMap::new(), labels: BTreeMap::new() };
         for (parameter, value) in self.spec.parameters.iter().zip(&combination.values) {
             row.values.insert(parameter.column(), *value);
@@ -150,9 +185,10 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// None that planning the group did not meet.
     pub fn at_tier(&self, group: &Group, tier: u8) -> Result<LoadedCircuit> {
-        let values = self.deck.values(&group.fixed)?;
-        let extra: Vec<String> = tier_options(&self.deck, &values, tier).into_iter().collect();
-        Ok(self.deck.circuit(&values, &group.signals, &extra))
+        let deck = self.deck_at(group.process.as_deref());
+        let values = deck.values(&group.fixed)?;
+        let extra: Vec<String> = tier_options(deck, &values, tier).into_iter().collect();
+        Ok(deck.circuit(&values, &group.signals, &extra))
     }
 
     /// The plan that repeats a few points of `plan` at a lower simulator floor: the same points whatever has been
@@ -188,8 +224,9 @@ impl<'a> Planner<'a> {
             if points.is_empty() {
                 continue;
             }
-            let values = self.deck.values(&group.fixed)?;
-            let circuit = self.deck.circuit(&values, &group.signals, &[guard_options(&self.deck, &values)]);
+            let deck = self.deck_at(group.process.as_deref());
+            let values = deck.values(&group.fixed)?;
+            let circuit = deck.circuit(&values, &group.signals, &[guard_options(deck, &values)]);
             repeated.groups.push(Group { circuit, points, ..group.clone() });
         }
         Ok(repeated)
@@ -214,18 +251,34 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// What the technology decides about a bench: its supply, where the bench has a parameter for it.
+    /// What the technology decides about a bench, where the bench has a parameter for it.
     fn supply(&self) -> BTreeMap<String, f64> {
         let names = self.deck.parameter_names();
-        names.into_iter().filter(|n| *n == "vdd").map(|n| (n.to_string(), self.tech.vdd_v)).collect()
+        self.tech.overrides().into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect()
     }
 
-    /// Every value that differs from the bench's own: the supply, the corner, the swept parameters.
+    /// The process corner of a combination.
+    fn process(&self, combination: &Combination) -> Result<Option<&str>> {
+        let Some(name) = &combination.corner else { return Ok(None) };
+        Ok(self.corner(name)?.process.as_deref())
+    }
+
+    fn corner(&self, name: &str) -> Result<&Corner> {
+        let found = self.spec.corners.iter().find(|corner| corner.name == name);
+        found.ok_or_else(|| Error::new(Kind::Internal, format!("corner `{name}` is not defined")))
+    }
+
+    /// Every value that differs from the bench's own: the supply, the process corner's, the corner's, the swept parameters.
     fn overrides(&self, combination: &Combination) -> Result<BTreeMap<String, f64>> {
         let mut overrides = self.supply();
         if let Some(name) = &combination.corner {
-            let corner = self.spec.corners.iter().find(|corner| corner.name == *name);
-            let corner = corner.ok_or_else(|| Error::new(Kind::Internal, format!("corner `{name}` is not defined")))?;
+            let corner = self.corner(name)?;
+            if let Some(process) = &corner.process {
+                let process = self.tech.corner(process)?;
+                let supply = process.vdd_v.filter(|_| overrides.contains_key(SUPPLY));
+                overrides.extend(supply.map(|vdd_v| (SUPPLY.to_string(), vdd_v)));
+                overrides.extend(process.temperature_degc.map(|t| (TEMPERATURE.to_string(), t)));
+            }
             overrides.extend(corner.values.iter().cloned());
         }
         overrides.extend(self.spec.parameters.iter().map(|p| p.name.clone()).zip(combination.values.iter().copied()));
@@ -245,6 +298,12 @@ impl<'a> Planner<'a> {
         };
         self.spec.measures.iter().map(at_point).collect()
     }
+}
+
+/// A process corner that the technology does not have is the sweep file's mistake.
+fn in_sweep(error: Error, spec: &SweepSpec) -> Error {
+    let place = |p: &Problem| p.clone().file(&spec.file).key("corners");
+    Error::collect(error.problems().iter().map(place).collect()).unwrap_or(error)
 }
 
 fn check_parameters(spec: &SweepSpec, deck: &Deck) -> Result<()> {

@@ -1,10 +1,33 @@
-//! A technology as data: its model files, devices, supply, mismatch constants and targets.
+//! A technology as data: where its models are, devices, supply, corners, sizes, mismatch constants and targets.
+//!
+//! | key of `tech.toml` | meaning |
+//! |---|---|
+//! | `schema`, `name`, `description` | 1; its name, which results carry; a sentence |
+//! | `vdd`, `temperature` | nominal supply and temperature |
+//! | `temperature_range` | two temperatures between which the models hold |
+//! | `[models]` `files` | files that are read as part of the deck, in this order: model cards and wrappers of our own |
+//! | `[[models.library]]` | a PDK's library: `file` or `search` (places, the first that exists counts), `section` (`.lib file section`; without one `.include`), `help` (what to do where it is not found) |
+//! | `[models]` `osdi`, `startup` | compiled Verilog-A models; ngspice's start-up commands, as compatibility settings |
+//! | `[sizes]` `w`, `l` | a width or length in a netlist, times this, is what is drawn: `{w_scale}` and `{l_scale}` in wrappers |
+//! | `[parameters]` | values for parameters of benches, by name, where a bench has them |
+//! | `[corners.<name>]` | `section` of the libraries, or `files` in place of those of `[models]`; `vdd`, `temperature` |
+//! | `[devices.<flavour>]` | `subckt` (the wrapper), `mosfet` (path of the one MOSFET inside, as `m0` or `xm0.mcore`), `w` and `l` (least and greatest, as drawn), targets |
+//! | `[checks.<name>]` | what devices do at a `corner`, `temperature` or `length`, against nominal: per flavour `ion`, `ioff`, `ss`, `dibl` as ratios, `vt` as a shift; `tolerance` of the ratios, `vt_tolerance` |
+//! | `[mismatch]` | `a_vt`, `a_beta`: Pelgrom's constants |
+//!
+//! Paths are relative to `tech.toml`; they may begin with an environment variable, as `$PDK_ROOT/...`.
 
+mod place;
+mod read;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Problem, Result};
-use crate::keys::{Document, Keys};
 use crate::units::Unit;
+
+pub use place::Place;
+pub use read::supply_of;
 
 /// What a device is expected to do, and how far it may be off.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +49,70 @@ pub struct Device {
     pub wrapper: String,
     /// The MOSFET inside the wrapper, as in `m0`.
     pub mosfet: String,
+    /// Least and greatest width that its models are made for, as drawn [m].
+    pub width_m: Option<(f64, f64)>,
+    /// Least and greatest length, as drawn [m].
+    pub length_m: Option<(f64, f64)>,
     /// Figures that it should reach.
     pub targets: Vec<Target>,
+}
+
+/// A library of a PDK: `.lib file section`, or `.include file` where no section is named.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Library {
+    /// The file.
+    pub file: PathBuf,
+    /// Section at nominal conditions.
+    pub section: Option<String>,
+    /// Where `tech.toml` names it: its line, from 1.
+    pub line: usize,
+}
+
+/// A process corner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TechCorner {
+    /// Its name, as `ss`.
+    pub name: String,
+    /// Section of the libraries; theirs where it has none.
+    pub section: Option<String>,
+    /// Model and wrapper files in place of the nominal ones.
+    pub files: Option<Vec<PathBuf>>,
+    /// Supply, if not the nominal one [V].
+    pub vdd_v: Option<f64>,
+    /// Temperature, if not the nominal one [degC].
+    pub temperature_degc: Option<f64>,
+    /// Where `tech.toml` defines it: its line, from 1.
+    pub line: usize,
+}
+
+/// What devices should do under some conditions, against nominal ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Process corner; `None` for the nominal one.
+    pub corner: Option<String>,
+    /// Temperature, if not the nominal one [degC].
+    pub temperature_degc: Option<f64>,
+    /// Channel length as drawn, if not the least one [m].
+    pub length_m: Option<f64>,
+    /// Tolerance of ratios, relative.
+    pub tolerance: f64,
+    /// Tolerance of threshold shifts [V].
+    pub vt_tolerance_v: f64,
+    /// What is expected.
+    pub expected: Vec<Expected>,
+}
+
+/// One expected change of one flavour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    /// Flavour, as in [`Device::wrapper`].
+    pub flavour: String,
+    /// `ion`, `ioff`, `ss`, `dibl`: a ratio to the nominal figure; `vt`: a shift of the saturated threshold's magnitude [V].
+    pub figure: String,
+    /// Ratio, or shift [V].
+    pub value: f64,
 }
 
 /// A checked technology.
@@ -41,8 +126,20 @@ pub struct Technology {
     pub vdd_v: f64,
     /// Nominal temperature [degC].
     pub temperature_degc: f64,
+    /// Temperatures between which its models hold [degC].
+    pub temperature_range_degc: Option<(f64, f64)>,
+    /// A PDK's libraries; they come before the files.
+    pub libraries: Vec<Library>,
     /// Model and wrapper files, absolute, in the order in which they are included.
     pub files: Vec<PathBuf>,
+    /// Constants for the wrappers: `w_scale` and `l_scale`, where widths and lengths scale.
+    pub sizes: Vec<(String, f64)>,
+    /// Values for parameters of benches, by name, in base units.
+    pub parameters: BTreeMap<String, f64>,
+    /// Process corners by name, sorted.
+    pub corners: Vec<TechCorner>,
+    /// What corners, temperatures and lengths should do.
+    pub checks: Vec<Check>,
     /// Commands for the simulator's start-up.
     pub startup: Vec<String>,
     /// Devices by wrapper name, sorted.
@@ -57,25 +154,14 @@ pub struct Technology {
     pub hash: String,
 }
 
-const FIGURES: &[(&str, Unit)] = &[
-    ("ion", Unit::AmperePerMetre),
-    ("ioff", Unit::AmperePerMetre),
-    ("ss", Unit::VoltPerDecade),
-    ("dibl", Unit::VoltPerVolt),
-    ("gate_leakage", Unit::AmperePerSquareMetre),
-    ("bulk_off", Unit::AmperePerMetre),
-];
-
 impl Technology {
     /// Finds a technology by name below `technologies`, or by the path of its `tech.toml` or of the folder that holds it.
     ///
     /// # Errors
     /// [`Kind::UnknownTech`] with the names that exist; whatever is wrong in its file.
     pub fn find(name: &str, technologies: &Path) -> Result<Technology> {
-        let candidates =
-            [PathBuf::from(name), PathBuf::from(name).join("tech.toml"), technologies.join(name).join("tech.toml")];
-        match candidates.iter().find(|path| path.is_file() && path.extension().is_some_and(|e| e == "toml")) {
-            Some(path) => Technology::read(path),
+        match Technology::file_of(name, technologies) {
+            Some(path) => Technology::read(&path),
             None => Err(Problem::new(Kind::UnknownTech, format!("technology `{name}` is not known"))
                 .accepted(format!("{}, or the path of a tech.toml", known(technologies).join(", ")))
                 .help(format!("add {}/tech.toml", technologies.join(name).display()))
@@ -83,62 +169,44 @@ impl Technology {
         }
     }
 
-    /// Reads a `tech.toml`.
-    ///
-    /// # Errors
-    /// Every mistake of the file at once.
-    pub fn read(path: &Path) -> Result<Technology> {
-        let document = Document::read(path, Kind::UnknownTech)?;
-        let table = document.parse()?;
-        let keys = document.root(&table);
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let name = keys.require_string("name", "the technology's name");
-        let description = keys.string("description").unwrap_or_default();
-        let vdd_v = keys.require_quantity("vdd", Unit::Volt);
-        let temperature_degc = keys.quantity("temperature", Unit::Celsius).unwrap_or(27.0);
-        let (mut files, mut startup) = (Vec::new(), Vec::new());
-        if let Some(models) = keys.table("models") {
-            for file in models.strings("files").unwrap_or_default() {
-                let full = folder.join(&file);
-                if !full.is_file() {
-                    let message = format!("model file {} does not exist", full.display());
-                    models.problem(Problem::new(Kind::MissingNetlist, message), "files");
-                }
-                files.push(std::fs::canonicalize(&full).unwrap_or(full));
-            }
-            startup = models.strings("startup").unwrap_or_default();
-            models.finish();
-        } else {
-            keys.missing("models", "a table with `files = [...]`");
-        }
-        let devices = keys.named_tables("devices").iter().map(|(name, device)| read_device(name, device)).collect();
-        let (mut a_vt_v_m, mut a_beta_m) = (0.0, 0.0);
-        if let Some(mismatch) = keys.table("mismatch") {
-            a_vt_v_m = mismatch.require_quantity("a_vt", Unit::VoltMetre);
-            a_beta_m = mismatch.require_quantity("a_beta", Unit::OneMetre);
-            mismatch.finish();
-        }
-        keys.finish();
-        document.check()?;
-        let hash = blake3::hash(document.text().as_bytes()).to_hex()[..32].to_string();
-        Ok(Technology {
-            name,
-            description,
-            vdd_v,
-            temperature_degc,
-            files,
-            startup,
-            devices,
-            a_vt_v_m,
-            a_beta_m,
-            file: path.to_path_buf(),
-            hash,
-        })
+    /// The `tech.toml` that `name` means, as [`Technology::find`] looks for it.
+    pub fn file_of(name: &str, technologies: &Path) -> Option<PathBuf> {
+        let candidates =
+            [PathBuf::from(name), PathBuf::from(name).join("tech.toml"), technologies.join(name).join("tech.toml")];
+        candidates.into_iter().find(|path| path.is_file() && path.extension().is_some_and(|e| e == "toml"))
     }
 
-    /// Names of the device wrappers.
-    pub fn wrappers(&self) -> Vec<String> {
-        self.devices.iter().map(|device| device.wrapper.clone()).collect()
+    /// The device wrappers, each with the path of the MOSFET inside.
+    pub fn wrappers(&self) -> BTreeMap<String, String> {
+        self.devices.iter().map(|device| (device.wrapper.clone(), device.mosfet.clone())).collect()
+    }
+
+    /// What the technology decides about a bench's parameters: its supply, and what `[parameters]` says.
+    pub fn overrides(&self) -> BTreeMap<String, f64> {
+        let mut overrides = self.parameters.clone();
+        overrides.insert("vdd".to_string(), self.vdd_v);
+        overrides
+    }
+
+    /// What a width (`w`) or a length (`l`) in a netlist is multiplied by to be drawn.
+    pub fn scale(&self, key: char) -> f64 {
+        self.sizes.iter().find(|(name, _)| name.starts_with(key)).map_or(1.0, |(_, scale)| *scale)
+    }
+
+    /// The process corner of that name.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownTech`] with those that there are.
+    pub fn corner(&self, name: &str) -> Result<&TechCorner> {
+        self.corners.iter().find(|corner| corner.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.corners.iter().map(|corner| corner.name.as_str()).collect();
+            let accepted = if names.is_empty() { "none: it has no [corners.<name>]".into() } else { names.join(", ") };
+            Problem::new(Kind::UnknownTech, format!("technology `{}` has no process corner `{name}`", self.name))
+                .file(&self.file)
+                .key("corners")
+                .accepted(accepted)
+                .into()
+        })
     }
 
     /// The device of that wrapper.
@@ -150,21 +218,6 @@ impl Technology {
             Error::new(Kind::UnknownTech, format!("technology `{}` has no device `{wrapper}`", self.name))
         })
     }
-}
-
-fn read_device(name: &str, keys: &Keys<'_>) -> Device {
-    let wrapper = keys.string("subckt").unwrap_or_else(|| name.to_string()).to_ascii_lowercase();
-    let mosfet = keys.string("mosfet").unwrap_or_else(|| "m0".to_string());
-    let tolerance = keys.quantity("tolerance", Unit::One).unwrap_or(0.2);
-    let targets = FIGURES
-        .iter()
-        .filter_map(|(figure, unit)| {
-            let value = keys.quantity(figure, *unit)?;
-            Some(Target { figure: (*figure).to_string(), value, tolerance, unit: *unit })
-        })
-        .collect();
-    keys.finish();
-    Device { wrapper, mosfet, targets }
 }
 
 /// What a file at `file` means by the technology `name`: a path beside it if there is one, else the name itself.

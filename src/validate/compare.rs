@@ -37,6 +37,8 @@ pub struct Setup {
 
 /// Time after the start of a write at which the cell holds and its age is 0 [s]; as in the retention sweep.
 const HOLD_START_S: f64 = 60e-9;
+/// Supply of the published system [V].
+const PUBLISHED_VDD_V: f64 = 0.9;
 /// Codes are compared where the width is further than this from a code's boundary [full scale].
 const CODE_MARGIN: f64 = 0.01;
 
@@ -51,14 +53,14 @@ pub fn validate(
     setup: &Setup,
     spice: &mut Spice<'_>,
 ) -> Result<Vec<ValidationCase>> {
-    let bench = |name: &str| Deck::read(&benches.join(name), &TechFiles { files: tech.files.clone() });
+    let bench = |name: &str| Deck::read(&benches.join(name), &TechFiles::of(tech, None)?);
     let stimuli: Vec<Stimuli> =
         AgeClass::ALL.into_iter().map(|ages| Stimuli::new(setup.seed, ages, setup.size)).collect();
     let mut ages: Vec<usize> = stimuli.iter().flat_map(|s| s.key_ages.iter().chain(&s.value_ages)).copied().collect();
     ages.sort_unstable();
     ages.dedup();
-    let held = hold(bench("retention.cir")?, table, setup, &ages, spice)?;
-    let overrides = BTreeMap::from([("vdd".to_string(), tech.vdd_v)]);
+    let overrides = tech.overrides();
+    let held = hold(bench("retention.cir")?, &overrides, table, setup, &ages, spice)?;
     let k_bench = Column::new(bench("column_k.cir")?, setup.size.rows, &overrides)?;
     let v_bench = Column::new(bench("column_v.cir")?, setup.size.rows, &overrides)?;
     let options = Options { quantization: crate::emulate::Quantization::OFF, ..Options::default() };
@@ -77,17 +79,23 @@ fn level_v(table: &Table, level: usize, size: Size) -> f64 {
 }
 
 /// Writes every level by its transistors and holds it; one run per level reaches every age.
-fn hold(deck: Deck, table: &Table, setup: &Setup, ages: &[usize], spice: &mut Spice<'_>) -> Result<Held> {
+fn hold(
+    deck: Deck,
+    of_tech: &BTreeMap<String, f64>,
+    table: &Table,
+    setup: &Setup,
+    ages: &[usize],
+    spice: &mut Spice<'_>,
+) -> Result<Held> {
     let at: Vec<f64> = ages.iter().map(|age| HOLD_START_S + *age as f64 * table.scale.token_time_s).collect();
     let how = How::Sample { signal: "v(xcell.st)".to_string(), at };
     let measurements = vec![Measurement { column: "v_store_v".to_string(), unit: Unit::Volt, how }];
     let parameters = ["v_level".to_string(), "v_wbl".to_string()];
     let mut requests = Vec::new();
     for level in 0..setup.size.kv_levels {
-        let overrides = BTreeMap::from([
-            ("v_level".to_string(), level_v(table, level, setup.size)),
-            ("v_wbl".to_string(), table.retention.idle_v_wbl_v),
-        ]);
+        let mut overrides = of_tech.clone();
+        overrides.insert("v_level".to_string(), level_v(table, level, setup.size));
+        overrides.insert("v_wbl".to_string(), table.retention.idle_v_wbl_v);
         let values = deck.values(&overrides)?;
         requests.push(Request {
             alters: deck.alters(&parameters, &values)?,
@@ -97,7 +105,7 @@ fn hold(deck: Deck, table: &Table, setup: &Setup, ages: &[usize], spice: &mut Sp
         });
     }
     let signals = vec!["v(xcell.st)".to_string()];
-    let circuit = deck.circuit(&deck.values(&BTreeMap::new())?, &signals, &[]);
+    let circuit = deck.circuit(&deck.values(of_tech)?, &signals, &[]);
     let answers = spice.run(&circuit, &signals, &requests, None)?;
     answers
         .iter()
@@ -184,7 +192,8 @@ fn published_phi(table: &Table, column: &[usize], age: usize, widths_s: &[f64], 
     let products = column.iter().zip(widths_s);
     let s: f64 = products
         .map(|(level, width)| {
-            let y = level_v(table, *level, size) - table.scale.v_zero_v;
+            // On the supply that the published cubic is for.
+            let y = (level_v(table, *level, size) - table.scale.v_zero_v) * (PUBLISHED_VDD_V / table.scale.vdd_v);
             width / table.scale.t_max_s * cubic().iter().rev().fold(0.0, |sum, c| sum * y + c)
         })
         .sum();

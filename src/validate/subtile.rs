@@ -83,7 +83,7 @@ pub fn subtile(
     setup: SubtileSetup,
     spice: &mut Spice<'_>,
 ) -> Result<Vec<SubtileRow>> {
-    let bench = |name: &str| Deck::read(&benches.join(name), &TechFiles { files: tech.files.clone() });
+    let bench = |name: &str| Deck::read(&benches.join(name), &TechFiles::of(tech, None)?);
     let n = setup.size;
     let size = Size { rows: n, k_columns: n, v_columns: n, kv_levels: 8, q_levels: 16, window: 1024 };
     let stimuli = Stimuli::new(setup.seed, AgeClass::Fresh, size);

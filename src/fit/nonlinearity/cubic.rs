@@ -38,16 +38,29 @@ pub fn published_p(v_store_v: f64, v_in_v: f64) -> f64 {
 pub struct CubicFit {
     /// Report.
     pub fit: ModelFit,
-    /// Charge of a full pulse: coefficients of 1, y, y^2, y^3 with y = V - 0.45 V [C, C/V, ...].
+    /// Charge of a full pulse: coefficients of 1, y, y^2, y^3 with y = V - 0.45 V on the published supply [C, C/V, ...].
     pub coefficients_c: [f64; 4],
     /// Longest pulse [s].
     pub t_max_s: f64,
+    /// Half the supply, the zero weight [V]. The published cubic is for [`V_ZERO_V`]; on another supply V stands for
+    /// `V_ZERO_V V / v_zero_v`.
+    #[serde(default = "published_zero")]
+    pub v_zero_v: f64,
+}
+
+pub(super) fn published_zero() -> f64 {
+    V_ZERO_V
+}
+
+/// A stored voltage on the published supply: rails stay rails, half the supply stays half.
+fn on_published_supply(v_store_v: f64, v_zero_v: f64) -> f64 {
+    v_store_v * (V_ZERO_V / v_zero_v)
 }
 
 impl CubicFit {
     /// Charge of a read at the precharge voltage [C].
     pub fn charge_c(&self, v_store_v: f64, t_pulse_s: f64) -> f64 {
-        charge_c(&self.coefficients_c, self.t_max_s, v_store_v, t_pulse_s)
+        charge_c(&self.coefficients_c, self.t_max_s, on_published_supply(v_store_v, self.v_zero_v), t_pulse_s)
     }
 }
 
@@ -76,7 +89,12 @@ pub fn fit_published_cubic(
         "Q = charge_per_unit p(V, V_in) T / T_max, p = sum_{i+j<=3} C_ij (V - 0.45 V)^i V_in^j, V_in = 0.9 V";
     let source = "Leroux et al., Nat. Comput. Sci. 5, 813 (2025): C_ij as published, one unit fitted";
     let fit = ModelFit::new(name, equation, source, errors, limit).fitted(parameters, scale.residuals.len());
-    Ok(CubicFit { fit: annotate(fit, full_scale_c), coefficients_c, t_max_s: condition.t_max_s })
+    Ok(CubicFit {
+        fit: annotate(fit, full_scale_c),
+        coefficients_c,
+        t_max_s: condition.t_max_s,
+        v_zero_v: condition.v_zero_v,
+    })
 }
 
 /// The best cubic through the full-pulse charges of `train` at precharge; else as [`fit_published_cubic`]. Model name
@@ -94,7 +112,9 @@ pub fn fit_least_squares_cubic(
     let full_scale_c = check(name, train, test, condition)?;
     let (levels, charges) = full_pulses(train, condition);
     let names = [("c0_c", "C"), ("c1_c_per_v", "C/V"), ("c2_c_per_v2", "C/V2"), ("c3_c_per_v3", "C/V3")];
-    let design = DMatrix::from_fn(levels.len(), 4, |i, j| (levels[i] - V_ZERO_V).powi(j as i32));
+    let design = DMatrix::from_fn(levels.len(), 4, |i, j| {
+        (on_published_supply(levels[i], condition.v_zero_v) - V_ZERO_V).powi(j as i32)
+    });
     let columns: Vec<String> = names.iter().map(|(name, _)| (*name).to_string()).collect();
     let solved = linear::solve(name, &columns, &design, &charges, None)?;
     let parameter = |(j, (name, unit)): (usize, &(&str, &str))| {
@@ -106,13 +126,20 @@ pub fn fit_least_squares_cubic(
     let equation = "Q = (c0 + c1 y + c2 y^2 + c3 y^3) T / T_max, y = V - 0.45 V";
     let source = "the published shape with all four coefficients fitted";
     let fit = ModelFit::new(name, equation, source, errors, limit).fitted(parameters, levels.len());
-    Ok(CubicFit { fit: annotate(fit, full_scale_c), coefficients_c, t_max_s: condition.t_max_s })
+    Ok(CubicFit {
+        fit: annotate(fit, full_scale_c),
+        coefficients_c,
+        t_max_s: condition.t_max_s,
+        v_zero_v: condition.v_zero_v,
+    })
 }
 
 /// The scale of the published cubic; one column, one parameter.
 pub(super) fn fit_unit(fit: &str, train: &[ChargePoint], condition: &ReadCondition) -> Result<LinearFit> {
     let (levels, charges) = full_pulses(train, condition);
-    let design = DMatrix::from_fn(levels.len(), 1, |i, _| published_p(levels[i], V_IN_V));
+    let design = DMatrix::from_fn(levels.len(), 1, |i, _| {
+        published_p(on_published_supply(levels[i], condition.v_zero_v), V_IN_V)
+    });
     linear::solve(fit, &["charge_per_unit_c".into()], &design, &charges, None)
 }
 
@@ -133,7 +160,10 @@ fn judge(
         let message = format!("no held-out point is at the precharge voltage, {} V", condition.v_pre_v);
         return Err(failed(name, message, "hold out levels or widths at the precharge voltage"));
     }
-    let predict = |p: &ChargePoint| charge_c(coefficients_c, condition.t_max_s, p.v_store_v, p.t_pulse_s);
+    let predict = |p: &ChargePoint| {
+        let v_store_v = on_published_supply(p.v_store_v, condition.v_zero_v);
+        charge_c(coefficients_c, condition.t_max_s, v_store_v, p.t_pulse_s)
+    };
     Ok(held_out(test.iter().filter(|p| condition.at_precharge(p)), predict, full_scale_c))
 }
 
@@ -153,7 +183,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
 
-    const CONDITION: ReadCondition = ReadCondition { t_max_s: 15e-9, v_pre_v: 0.45 };
+    const CONDITION: ReadCondition = ReadCondition { t_max_s: 15e-9, v_pre_v: 0.45, v_zero_v: V_ZERO_V };
 
     fn points(levels: usize, charge: impl Fn(f64) -> f64) -> Vec<ChargePoint> {
         let mut points = Vec::new();

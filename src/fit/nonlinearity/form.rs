@@ -274,7 +274,7 @@ impl Linear<'_> {
 mod tests {
     use super::*;
 
-    const CONDITION: ReadCondition = ReadCondition { t_max_s: 15e-9, v_pre_v: 0.446 };
+    const CONDITION: ReadCondition = ReadCondition { t_max_s: 15e-9, v_pre_v: 0.446, v_zero_v: 0.45 };
 
     fn current(v: f64) -> f64 {
         1.2e-5 * (v - 0.45) + 4e-5 * (v - 0.45).powi(3) - 2e-6 * (6.0 * v).sin()

@@ -45,6 +45,9 @@ pub struct ReadCondition {
     pub t_max_s: f64,
     /// Precharge voltage of the bit line [V].
     pub v_pre_v: f64,
+    /// Half the supply, the zero weight [V].
+    #[serde(default = "cubic::published_zero")]
+    pub v_zero_v: f64,
 }
 
 impl ReadCondition {

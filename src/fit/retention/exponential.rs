@@ -49,6 +49,7 @@ impl ExponentialFit {
 struct Decay<'a> {
     holds: &'a [Hold],
     free_target: bool,
+    v_zero_v: f64,
 }
 
 impl Decay<'_> {
@@ -61,7 +62,7 @@ impl Decay<'_> {
         })
     }
     fn target(&self, parameters: &[f64]) -> f64 {
-        if self.free_target { parameters[1] } else { V_ZERO_V }
+        if self.free_target { parameters[1] } else { self.v_zero_v }
     }
 }
 
@@ -100,7 +101,9 @@ pub fn fit_exponential(
     check_swing(name, swing_v)?;
     check_holds(name, "training", train)?;
     check_holds(name, "held-out", test)?;
-    let (mut tau_s, mut v_target_v, mut intervals) = (PUBLISHED_TAU_S, V_ZERO_V, [None, None]);
+    // The zero weight is half the swing; of the published 0.9 V that is V_ZERO_V.
+    let v_zero_v = swing_v / 2.0;
+    let (mut tau_s, mut v_target_v, mut intervals) = (PUBLISHED_TAU_S, v_zero_v, [None, None]);
     if kind != ExponentialKind::Published {
         let moved = train.iter().flat_map(|hold| hold.v_store_v.iter().map(|v| (v - hold.v_store_v[0]).abs()));
         if moved.fold(0.0, f64::max) < 1e-9 {
@@ -113,9 +116,9 @@ pub fn fit_exponential(
         let free_target = kind == ExponentialKind::TauAndTarget;
         let mut starts = vec![Start::positive("tau_s", PUBLISHED_TAU_S)];
         if free_target {
-            starts.push(Start::free("v_target_v", V_ZERO_V, 0.1));
+            starts.push(Start::free("v_target_v", v_zero_v, 0.1));
         }
-        let solution = engine::solve(name, &Decay { holds: train, free_target }, &starts, Loss::Square)?;
+        let solution = engine::solve(name, &Decay { holds: train, free_target, v_zero_v }, &starts, Loss::Square)?;
         tau_s = solution.values[0];
         intervals[0] = solution.interval(0);
         if free_target {
@@ -128,7 +131,7 @@ pub fn fit_exponential(
     let fit = ModelFit::new(
         name,
         "V(t) = V_target + (V_0 - V_target) exp(-t / tau)",
-        "Leroux et al., Nat. Comput. Sci. 5, 813 (2025), tau = 5 ms, V_target = 0.45 V",
+        "Leroux et al., Nat. Comput. Sci. 5, 813 (2025), tau = 5 ms, V_target = VDD/2 (0.45 V)",
         held_out(test, &predicted, swing_v),
         limit,
     )
