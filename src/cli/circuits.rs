@@ -6,12 +6,12 @@ use serde_json::json;
 use super::Context;
 use super::figures::{today, write_page};
 use super::output::{note, print, print_json};
-use super::sweep::{read_named, run_named, sweep_table};
+use super::sweep::{read_named, run_each, sweep_table};
 use crate::campaign::{commit, latest_run, spec_verdicts};
 use crate::dataset::{Dataset, Outcome};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::report::{CircuitPage, CircuitSweep, Header, LimitRow, ReportFigure, render_circuits};
-use crate::spec::{CircuitSpec, SweepSpec};
+use crate::spec::{CircuitSpec, SweepSpec, Task};
 use crate::sweep::GUARD_INDEX;
 use crate::tech::Technology;
 
@@ -38,13 +38,14 @@ pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
         circuits.retain(|circuit| args.names.contains(&circuit.name));
     }
     if args.run {
-        let mut names: Vec<String> = Vec::new();
-        for sweep in circuits.iter().flat_map(|circuit| &circuit.sweeps) {
-            if !names.contains(sweep) {
-                names.push(sweep.clone());
+        let mut sweeps: Vec<(SweepSpec, Technology)> = Vec::new();
+        for task in circuits.iter().flat_map(|circuit| &circuit.sweeps) {
+            let (spec, tech) = of_task(context, task)?;
+            if !sweeps.iter().any(|(known, _)| known.name == spec.name) {
+                sweeps.push((spec, tech));
             }
         }
-        let summaries = run_named(context, &names, &[], "full")?;
+        let summaries = run_each(context, &sweeps, "full")?;
         note(context, &sweep_table(&summaries));
     }
     let (mut simulator, mut pages) = (String::new(), Vec::new());
@@ -84,12 +85,19 @@ pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
     print(&format!("{} circuits, {passed} of {all} limits met: {}\n", pages.len(), path.display()))
 }
 
+/// A task's sweep on the technology asked for.
+fn of_task(context: &Context, task: &Task) -> Result<(SweepSpec, Technology)> {
+    let read = read_named(context, std::slice::from_ref(&task.sweep), &[])?;
+    let (spec, tech) = read.into_iter().next().ok_or_else(|| Error::new(Kind::Internal, "a sweep was not read"))?;
+    Ok((task.apply(spec, &tech)?, tech))
+}
+
 fn page(context: &Context, tech: &Technology, circuit: &CircuitSpec, simulator: &mut String) -> Result<CircuitPage> {
     let root = context.project.root();
     let relative = |path: &std::path::Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
     let mut sweeps = Vec::new();
-    for (spec, _) in read_named(context, &circuit.sweeps, &[])? {
-        sweeps.push(sweep(context, tech, &spec, simulator)?);
+    for task in &circuit.sweeps {
+        sweeps.push(sweep(context, tech, &of_task(context, task)?.0, simulator)?);
     }
     Ok(CircuitPage {
         id: circuit.name.clone(),

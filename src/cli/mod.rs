@@ -81,7 +81,7 @@ enum Command {
     Run(run::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again
     #[command(
-        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep --all --plan\n  gaincell sweep corners --corner slow_hot\n  gaincell sweep nonlinearity_multifidelity\n  gaincell sweep nonlinearity_adaptive --full-grid\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
+        after_help = "Examples:\n  gaincell sweep nonlinearity\n  gaincell sweep --all --plan\n  gaincell sweep corners --corner slow_hot\n  gaincell sweep write_path --pvt\n  gaincell sweep cell_6t_cycle --dice 1000 --hold v_level=0.9V --hold v_prev=0V\n  gaincell sweep nonlinearity_multifidelity\n  gaincell sweep nonlinearity_adaptive --full-grid\n  gaincell sweep my/own.toml --tech my/tech.toml --json\n  gaincell sweep --all"
     )]
     Sweep(sweep::SweepArgs),
     /// Read a deck or a sweep with its models, and report what is wrong or likely to be, without running anything

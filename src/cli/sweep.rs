@@ -31,6 +31,18 @@ pub(super) struct SweepArgs {
     /// Only this corner of the sweep file; may be repeated
     #[arg(long, value_name = "NAME")]
     corner: Vec<String>,
+    /// Over process, voltage and temperature: every process corner of the technology, and its extremes hot and cold
+    #[arg(long)]
+    pvt: bool,
+    /// Monte Carlo: mismatch of every transistor of the bench on that many dice
+    #[arg(long, value_name = "N", conflicts_with = "pvt", value_parser = clap::value_parser!(u64).range(1..))]
+    dice: Option<u64>,
+    /// Seed of the dice
+    #[arg(long, default_value_t = 1, requires = "dice")]
+    seed: u64,
+    /// Hold a parameter at one value, as in v_level=0.9V; may be repeated
+    #[arg(long, value_name = "NAME=QUANTITY")]
+    hold: Vec<String>,
     /// Say how many points there are, how many are stored and how long the rest will take; simulates a few of them, which
     /// are kept
     #[arg(long)]
@@ -46,6 +58,7 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     if args.full_grid {
         sweeps = sweeps.into_iter().map(|(spec, tech)| (spec.on_grid(), tech)).collect();
     }
+    sweeps = sweeps.into_iter().map(|(spec, tech)| varied(args, spec, tech)).collect::<Result<Vec<_>>>()?;
     if !args.no_lint {
         check(context, &sweeps)?;
     }
@@ -71,6 +84,18 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
         .into());
     }
     spec_verdict(&summaries)
+}
+
+/// The variant that the options ask for.
+fn varied(args: &SweepArgs, spec: SweepSpec, tech: Technology) -> Result<(SweepSpec, Technology)> {
+    let mut spec = args.hold.iter().try_fold(spec, |spec, text| spec.holding(text))?;
+    if args.pvt {
+        spec = spec.over_pvt(&tech);
+    }
+    if let Some(samples) = args.dice {
+        spec = spec.on_dice(samples, args.seed);
+    }
+    Ok((spec, tech))
 }
 
 /// An error if a measurement misses its limits.
@@ -193,7 +218,7 @@ pub(super) fn run_named(
     run_each(context, &read_named(context, names, corners)?, profile)
 }
 
-fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str) -> Result<Vec<SweepSummary>> {
+pub(super) fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str) -> Result<Vec<SweepSummary>> {
     let mut pool = pool(context)?;
     let mut summaries = Vec::new();
     for (spec, tech) in sweeps {

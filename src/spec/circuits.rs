@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::SweepSpec;
 use crate::error::{Kind, Problem, Result};
 use crate::keys::Document;
+use crate::tech::Technology;
 
 /// A circuit with a page of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +20,57 @@ pub struct CircuitSpec {
     pub netlist: PathBuf,
     /// Subcircuits to draw, in this order.
     pub subcircuits: Vec<String>,
-    /// Sweeps that characterize it, by name: nominal, corners, mismatch.
-    pub sweeps: Vec<String>,
+    /// Sweeps that characterize it.
+    pub sweeps: Vec<Task>,
 }
+
+/// A sweep, or a variant of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The sweep's name.
+    pub sweep: String,
+    /// Parameters that are held, as `name=quantity`.
+    pub holding: Vec<String>,
+    /// What is varied.
+    pub variant: Variant,
+}
+
+/// What a task varies beyond the sweep's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// Nothing.
+    None,
+    /// Process, voltage and temperature.
+    Pvt,
+    /// Mismatch, on that many dice.
+    Dice(u64),
+}
+
+impl Task {
+    /// `name parameter=quantity ...`; a quantity without blanks.
+    fn new(text: &str, variant: Variant) -> Task {
+        let mut words = text.split_whitespace().map(str::to_string);
+        Task { sweep: words.next().unwrap_or_default(), holding: words.collect(), variant }
+    }
+
+    /// The task's own specification, from the sweep's.
+    ///
+    /// # Errors
+    /// As [`SweepSpec::holding`].
+    pub fn apply(&self, spec: SweepSpec, tech: &Technology) -> Result<SweepSpec> {
+        let spec = self.holding.iter().try_fold(spec, |spec, text| spec.holding(text))?;
+        Ok(match self.variant {
+            Variant::None => spec,
+            Variant::Pvt => spec.over_pvt(tech),
+            Variant::Dice(samples) => spec.on_dice(samples, DICE_SEED),
+        })
+    }
+}
+
+/// Dice of a Monte Carlo where the file names no number.
+const DICE: u64 = 1000;
+/// Seed of the circuits' dice.
+const DICE_SEED: u64 = 20_261_127;
 
 impl CircuitSpec {
     /// Reads the list at `path`, whose netlists are relative to it and whose sweeps are files in `sweeps`.
@@ -40,10 +90,18 @@ impl CircuitSpec {
                 let problem = Problem::new(Kind::MissingNetlist, format!("{} does not exist", netlist.display()));
                 table.problem(problem.accepted("a netlist relative to this file"), "netlist");
             }
-            let own = table.strings("sweeps").unwrap_or_default();
-            if let Some(unknown) = own.iter().find(|sweep| !known.contains(sweep)) {
-                let problem = Problem::new(Kind::SpecKey, format!("there is no sweep `{unknown}`"));
-                table.problem(problem.accepted(known.join(", ")), "sweeps");
+            let samples = table.count("samples").unwrap_or(DICE).max(1);
+            let mut own = Vec::new();
+            for (key, variant) in
+                [("sweeps", Variant::None), ("pvt", Variant::Pvt), ("dice", Variant::Dice(samples))]
+            {
+                for task in table.strings(key).unwrap_or_default().iter().map(|text| Task::new(text, variant)) {
+                    if !known.contains(&task.sweep) {
+                        let problem = Problem::new(Kind::SpecKey, format!("there is no sweep `{}`", task.sweep));
+                        table.problem(problem.accepted(known.join(", ")), key);
+                    }
+                    own.push(task);
+                }
             }
             let circuit = CircuitSpec {
                 name: name.clone(),

@@ -25,6 +25,7 @@ mod adaptive;
 mod circuits;
 mod design;
 mod measures;
+mod variant;
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,7 @@ use crate::tech::{Technology, named_in, supply_of};
 use crate::units::Unit;
 
 pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
-pub use circuits::CircuitSpec;
+pub use circuits::{CircuitSpec, Task, Variant};
 pub use design::{Corner, Guard, Sampling};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
 
