@@ -218,7 +218,11 @@ pub(super) fn run_named(
     run_each(context, &read_named(context, names, corners)?, profile)
 }
 
-pub(super) fn run_each(context: &Context, sweeps: &[(SweepSpec, Technology)], profile: &str) -> Result<Vec<SweepSummary>> {
+pub(super) fn run_each(
+    context: &Context,
+    sweeps: &[(SweepSpec, Technology)],
+    profile: &str,
+) -> Result<Vec<SweepSummary>> {
     let mut pool = pool(context)?;
     let mut summaries = Vec::new();
     for (spec, tech) in sweeps {

@@ -89,6 +89,10 @@ impl Panel {
         self.legend = place;
         self
     }
+    /// Without its legend, because another panel has the same.
+    pub fn drop_legend(&mut self) {
+        self.entries.clear();
+    }
     /// Without labels under the x axis, because the panel below has the same.
     pub fn shares_x(mut self) -> Panel {
         self.shares_x = true;

@@ -19,7 +19,7 @@ use crate::units::{Unit, engineering};
 /// Measurements that a figure shows at most; the first of the file.
 const PANELS: usize = 12;
 /// Lines that a panel shows at most; of more, evenly spaced ones.
-const LINES: usize = 9;
+const LINES: usize = 8;
 /// Parameter values from which lines between the points say more than markers.
 const DENSE: usize = 40;
 
@@ -31,7 +31,9 @@ pub fn figure(spec: &SweepSpec, dataset: &Dataset, conditions: &Conditions) -> R
     let good = |row: &&Row| row.index < GUARD_INDEX && row.outcome == Outcome::Ok && row.tier == 0;
     let rows: Vec<&Row> = dataset.rows.iter().filter(good).collect();
     let sheet = Sheet { spec, dataset, rows };
-    let panels: Vec<Panel> = spec.measures.iter().filter_map(|measure| sheet.panel(measure)).take(PANELS).collect();
+    let mut panels: Vec<Panel> = spec.measures.iter().filter_map(|measure| sheet.panel(measure)).take(PANELS).collect();
+    // The lines are the same everywhere; the first panel says which they are.
+    panels.iter_mut().skip(1).for_each(Panel::drop_legend);
     if panels.is_empty() {
         let message = format!("no point of sweep `{}` ended with a number to plot", spec.name);
         return Err(Error::new(Kind::BadInput, message));
@@ -148,7 +150,7 @@ impl<'a> Sheet<'a> {
             between(&x.name, symbol(x.unit), low, high)
         };
         let ys = series.iter().flat_map(|(_, points)| points.iter().map(|p| p.1));
-        let mut panel = Panel::new(&measure.column, x_axis, self.y_axis(measure, span(ys)?));
+        let mut panel = Panel::new("", x_axis, self.y_axis(measure, span(ys)?));
         self.limits(&mut panel, measure);
         let n = series.len();
         for (k, (label, points)) in series.into_iter().enumerate() {
@@ -181,7 +183,7 @@ impl<'a> Sheet<'a> {
         } else {
             between(name, symbol(measure.axis), low, high)
         };
-        let mut panel = Panel::new(&measure.column, x_axis, self.y_axis(measure, ys));
+        let mut panel = Panel::new("", x_axis, self.y_axis(measure, ys));
         let n = curves.len();
         for (k, (label, curve)) in curves.into_iter().enumerate() {
             let stroke = Stroke::new(ramp(k, n.max(2)), Dash::CYCLE[k % Dash::CYCLE.len()]);
@@ -202,7 +204,7 @@ impl<'a> Sheet<'a> {
         let histograms: Vec<(String, Histogram)> =
             groups.into_iter().filter_map(|(label, values)| Some((label, Histogram::new(&values)?))).collect();
         let top = histograms.iter().map(|(_, histogram)| histogram.top()).fold(1.0, f64::max);
-        let x_axis = between(&measure.column, symbol(measure.unit), low, high);
+        let x_axis = between(name_of(measure), symbol(measure.unit), low, high);
         let mut panel = Panel::new("", x_axis, Axis::between("dice", "", 0.0, 1.1 * top));
         let n = histograms.len();
         for (k, (label, histogram)) in histograms.iter().enumerate() {
@@ -229,7 +231,7 @@ impl<'a> Sheet<'a> {
             .collect();
         let ys = span(points.iter().map(|p| p.1))?;
         let x_axis = Axis::names("", groups.iter().map(name));
-        let mut panel = Panel::new(&measure.column, x_axis, self.y_axis(measure, ys));
+        let mut panel = Panel::new("", x_axis, self.y_axis(measure, ys));
         self.limits(&mut panel, measure);
         panel.points("", points, Marker::filled(Shape::Circle, ramp(0, 2)));
         Some(panel)
@@ -237,7 +239,7 @@ impl<'a> Sheet<'a> {
 
     fn y_axis(&self, measure: &MeasureSpec, (low, high): (f64, f64)) -> Axis {
         let (low, high) = with_limits(measure, (low, high), (high - low).max(0.5 * high.abs()));
-        between("", symbol(measure.unit), low, high)
+        between(name_of(measure), symbol(measure.unit), low, high)
     }
 
     fn limits(&self, panel: &mut Panel, measure: &MeasureSpec) {
@@ -250,7 +252,9 @@ impl<'a> Sheet<'a> {
 /// A range with the limits that lie within `room` of it: one far away would press the data together.
 fn with_limits(measure: &MeasureSpec, (low, high): (f64, f64), room: f64) -> (f64, f64) {
     let bounds = measure.limit.into_iter().flat_map(|limit| limit.min.into_iter().chain(limit.max));
-    let near = bounds.filter(|bound| *bound > low - room && *bound < high + room);
+    // Nor does data of no size at all have an axis of its own.
+    let size = low.abs().max(high.abs());
+    let near = bounds.filter(|bound| (*bound > low - room && *bound < high + room) || size < 1e-3 * bound.abs());
     near.fold((low, high), |(low, high), bound| (low.min(bound), high.max(bound)))
 }
 
@@ -259,6 +263,11 @@ fn between(label: &str, unit: &str, low: f64, high: f64) -> Axis {
     let margin = if high > low { 0.05 * (high - low) } else { 0.5 * low.abs() };
     let margin = if margin > 0.0 { margin } else { 1.0 };
     Axis::between(label, unit, low - margin, high + margin)
+}
+
+/// A measurement's name without its unit, which the axis writes.
+fn name_of(measure: &MeasureSpec) -> &str {
+    measure.column.strip_suffix(measure.unit.suffix()).unwrap_or(&measure.column)
 }
 
 fn symbol(unit: Unit) -> &'static str {

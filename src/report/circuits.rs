@@ -50,8 +50,10 @@ pub struct LimitRow {
     pub measurement: String,
     /// Corner, and whether no other has less margin.
     pub corner: (String, bool),
-    /// `min`, `typ`, `max`, least, mean, greatest.
-    pub numbers: [String; 6],
+    /// `min` to `max`, with `typ` where it is given.
+    pub limits: String,
+    /// Least, mean, greatest.
+    pub numbers: [String; 3],
     /// Parameters where the margin is least.
     pub worst_at: String,
     /// Points outside.
@@ -72,8 +74,21 @@ impl From<&SpecVerdict> for LimitRow {
         let limit = verdict.limit;
         LimitRow {
             measurement: verdict.measurement.clone(),
-            corner: (verdict.corner.clone().unwrap_or_else(|| "nominal".into()), verdict.worst_corner),
-            numbers: [limit.min, limit.typ, limit.max, verdict.least, verdict.mean, verdict.greatest].map(number),
+            corner: match &verdict.corner {
+                Some(corner) => (corner.clone(), verdict.worst_corner),
+                None => ("nominal".into(), false),
+            },
+            limits: match (limit.min, limit.max) {
+                (Some(min), Some(max)) => {
+                    format!("{} to {}", with_unit(min, &verdict.unit), with_unit(max, &verdict.unit))
+                }
+                (Some(min), None) => format!("≥ {}", with_unit(min, &verdict.unit)),
+                (None, Some(max)) => format!("≤ {}", with_unit(max, &verdict.unit)),
+                (None, None) => {
+                    limit.typ.map_or(String::new(), |typ| format!("typ. {}", with_unit(typ, &verdict.unit)))
+                }
+            },
+            numbers: [verdict.least, verdict.mean, verdict.greatest].map(number),
             worst_at: verdict
                 .worst
                 .as_ref()
@@ -139,7 +154,11 @@ mod tests {
             pass: true,
         };
         let row = LimitRow::from(&verdict);
-        assert_eq!(row.numbers, ["–", "–", "5.000 ns", "1.000 ns", "2.000 ns", "6.000 ns"]);
+        assert_eq!(
+            (row.limits.as_str(), row.numbers),
+            ("≤ 5.000 ns", ["1.000 ns", "2.000 ns", "6.000 ns"].map(String::from))
+        );
+        let row = LimitRow::from(&verdict);
         assert_eq!(row.worst_at, "v_level 900.0 mV");
         let svg = ReportFigure { svg: "<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>".into(), caption: "a".into() };
         let sweep = CircuitSweep {

@@ -92,9 +92,7 @@ impl CircuitSpec {
             }
             let samples = table.count("samples").unwrap_or(DICE).max(1);
             let mut own = Vec::new();
-            for (key, variant) in
-                [("sweeps", Variant::None), ("pvt", Variant::Pvt), ("dice", Variant::Dice(samples))]
-            {
+            for (key, variant) in [("sweeps", Variant::None), ("pvt", Variant::Pvt), ("dice", Variant::Dice(samples))] {
                 for task in table.strings(key).unwrap_or_default().iter().map(|text| Task::new(text, variant)) {
                     if !known.contains(&task.sweep) {
                         let problem = Problem::new(Kind::SpecKey, format!("there is no sweep `{}`", task.sweep));

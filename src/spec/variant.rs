@@ -40,8 +40,11 @@ impl SweepSpec {
         }
         for (process, level, factor) in [("ff", "high", 1.0 + SUPPLY_SPREAD), ("ss", "low", 1.0 - SUPPLY_SPREAD)] {
             for (name, temp_degc) in [("hot", hot), ("cold", cold)] {
-                let (prefix, process) =
-                    if known(process) { (format!("{process}_"), Some(process.to_string())) } else { (String::new(), None) };
+                let (prefix, process) = if known(process) {
+                    (format!("{process}_"), Some(process.to_string()))
+                } else {
+                    (String::new(), None)
+                };
                 let name = format!("{prefix}{name}_{level}");
                 corners.push(Corner { name, process, values: conditions(factor, temp_degc) });
             }

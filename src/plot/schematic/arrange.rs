@@ -163,8 +163,10 @@ mod tests {
 
     pub fn circuit(text: &str, name: &str) -> Circuit {
         let origin = Origin { file: "x.sub".into(), line: 1 };
-        let lines: Vec<Line> =
-            text.lines().map(|text| Line { text: text.to_string(), origin: origin.clone(), from_library: false }).collect();
+        let lines: Vec<Line> = text
+            .lines()
+            .map(|text| Line { text: text.to_string(), origin: origin.clone(), from_library: false })
+            .collect();
         Circuit::find(&lines, name).unwrap()
     }
 
