@@ -66,11 +66,18 @@ fn run() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     println!("{} physical cores; load before: {}", physical_cores(), results::load());
     let mut entries = Vec::new();
-    for setting in &SETTINGS {
+    // `cargo bench --bench sweep -- sky130` measures one part; cargo itself adds options.
+    let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| word == name);
+    for setting in SETTINGS.iter().filter(|setting| wanted(setting.name)) {
         entries.extend(compare(root, setting)?);
     }
-    entries.push(eta::measure(root, COMMAND)?);
-    entries.push(sky130::measure(root, COMMAND)?);
+    if wanted("eta") {
+        entries.push(eta::measure(root, COMMAND)?);
+    }
+    if wanted("sky130") {
+        entries.push(sky130::measure(root, COMMAND)?);
+    }
     let path = root.join("results/bench.json");
     results::merge(&path, &entries)?;
     println!("\nload after: {}; merged into {}", results::load(), path.display());
