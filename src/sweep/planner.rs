@@ -43,13 +43,12 @@ impl<'a> Planner<'a> {
     pub fn new(spec: &'a SweepSpec, tech: &'a Technology) -> Result<Planner<'a>> {
         let deck = Deck::read(&spec.bench, &TechFiles::of(tech, None)?)?;
         check_parameters(spec, &deck)?;
-        let mut processes = BTreeMap::new();
-        for process in spec.corners.iter().filter_map(|corner| corner.process.clone()) {
-            if !processes.contains_key(&process) {
-                let models = TechFiles::of(tech, Some(&process)).map_err(|error| in_sweep(error, spec))?;
-                processes.insert(process, Deck::read(&spec.bench, &models)?);
-            }
-        }
+        let read = |process: String| {
+            let models = TechFiles::of(tech, Some(&process)).map_err(|error| in_sweep(error, spec))?;
+            Ok((process, Deck::read(&spec.bench, &models)?))
+        };
+        let named: BTreeSet<String> = spec.corners.iter().filter_map(|corner| corner.process.clone()).collect();
+        let processes = named.into_iter().map(read).collect::<Result<BTreeMap<_, _>>>()?;
         let mut names: Vec<String> = spec.parameters.iter().map(|p| p.name.clone()).collect();
         let of_corners = spec.corners.iter().flat_map(|corner| &corner.values).map(|(name, _)| name.clone());
         for name in of_corners.filter(|name| !spec.parameters.iter().any(|p| p.name == *name)) {

@@ -287,7 +287,7 @@ impl Pen<'_> {
     /// Room left and right of a block's left edge.
     fn block_room(&self, block: &Block) -> (f64, f64) {
         let (left, right) = sides(block);
-        let widest = |pins: &[&(String, String)]| {
+        let widest = |pins: &[&Pin]| {
             pins.iter().map(|(_, net)| text_width_px(net, NET_PX, self.is_port(net))).fold(0.0, f64::max)
         };
         (widest(&left) + 24.0, block_width(block) + widest(&right) + 34.0)
@@ -315,10 +315,13 @@ impl Pen<'_> {
     }
 }
 
+/// A pin's name and the net on it.
+type Pin = (String, String);
+
 /// Pins on the left, and on the right: what drives by its name, else the second half.
-fn sides(block: &Block) -> (Vec<&(String, String)>, Vec<&(String, String)>) {
+fn sides(block: &Block) -> (Vec<&Pin>, Vec<&Pin>) {
     const OUTPUTS: [&str; 10] = ["y", "q", "qb", "out", "sgn", "wl", "wlb", "+", "-", "z"];
-    let drives = |pin: &(String, String)| OUTPUTS.contains(&pin.0.as_str());
+    let drives = |pin: &Pin| OUTPUTS.contains(&pin.0.as_str());
     if block.pins.iter().any(drives) {
         return block.pins.iter().partition(|pin| !drives(pin));
     }
@@ -328,8 +331,7 @@ fn sides(block: &Block) -> (Vec<&(String, String)>, Vec<&(String, String)>) {
 
 fn block_width(block: &Block) -> f64 {
     let (left, right) = sides(block);
-    let widest =
-        |pins: &[&(String, String)]| pins.iter().map(|(pin, _)| text_width_px(pin, SIZE_PX, false)).fold(0.0, f64::max);
+    let widest = |pins: &[&Pin]| pins.iter().map(|(pin, _)| text_width_px(pin, SIZE_PX, false)).fold(0.0, f64::max);
     let title = text_width_px(&block.name, NAME_PX, true).max(text_width_px(&block.what, SIZE_PX, false)) + 16.0;
     title.max(widest(&left) + widest(&right) + 26.0).max(70.0)
 }
