@@ -19,7 +19,7 @@ use crate::units::{Unit, engineering};
 /// Measurements that a figure shows at most; the first of the file.
 const PANELS: usize = 12;
 /// Lines that a panel shows at most; of more, evenly spaced ones.
-const LINES: usize = 8;
+const LINES: usize = 9;
 /// Parameter values from which lines between the points say more than markers.
 const DENSE: usize = 40;
 
