@@ -9,17 +9,18 @@ use std::process::{Command, Output};
 /// A 65 nm class process at 1.2 V, written for this test: few parameters, no gate tunnelling, one card per kind.
 const MODELS: &str = ".lib nominal
 .model n65 nmos level=54 version=4.8 tnom=27 toxe=1.9n toxp=1.5n toxm=1.9n epsrox=3.9 ndep=2.4e18 nsd=2e20 ngate=1e20 xj=25n
-+ lint=4n wint=3n vth0=0.33 k1=0.45 k2=0.01 dvt0=1.2 dvt1=1.4 dsub=0.6 eta0=0.06 etab=0 nfactor=1.4 voff=-0.1 u0=0.04 ua=6e-10 ub=1.2e-18
++ lint=4n wint=3n vth0=0.33 k1=0.45 k2=0.01 k3=0 lpe0=0 dvt0=1.2 dvt1=1.4 dsub=0.6 eta0=0.06 etab=0 nfactor=1.4 voff=-0.1 u0=0.04 ua=6e-10 ub=1.2e-18
 + vsat=1.1e5 pclm=0.4 pdiblc1=0.02 pdiblc2=0.002 rdsw=150 cgso=2.5e-10 cgdo=2.5e-10 cjs=1e-3 cjsws=1e-10 cjswgs=3e-10 jss=1e-6 jsws=1e-13
 + agidl=1e-12 bgidl=1.2e9 cgidl=0.5 egidl=0.2 kt1=-0.25 ute=-1.5 igcmod=0 igbmod=0 permod=1 diomod=1
 .model p65 pmos level=54 version=4.8 tnom=27 toxe=2n toxp=1.6n toxm=2n epsrox=3.9 ndep=2.2e18 nsd=2e20 ngate=1e20 xj=25n
-+ lint=4n wint=3n vth0=-0.33 k1=0.45 k2=0.01 dvt0=1.2 dvt1=1.4 dsub=0.6 eta0=0.07 etab=0 nfactor=1.4 voff=-0.1 u0=0.011 ua=9e-10 ub=1e-18
++ lint=4n wint=3n vth0=-0.33 k1=0.45 k2=0.01 k3=0 lpe0=0 dvt0=1.2 dvt1=1.4 dsub=0.6 eta0=0.07 etab=0 nfactor=1.4 voff=-0.1 u0=0.011 ua=9e-10 ub=1e-18
 + vsat=9e4 pclm=0.4 pdiblc1=0.02 pdiblc2=0.002 rdsw=200 cgso=2.5e-10 cgdo=2.5e-10 cjs=1e-3 cjsws=1e-10 cjswgs=3e-10 jss=1e-6 jsws=1e-13
 + agidl=1e-12 bgidl=1.2e9 cgidl=0.5 egidl=0.2 kt1=-0.25 ute=-1.5 igcmod=0 igbmod=0 permod=1 diomod=1
 .endl
 ";
 
-/// High-threshold flavours are the same cards, 150 mV higher.
+/// High-threshold flavours are the same cards, 430 mV higher and of half the current: a cell that holds, and a full K column that
+/// fits the converter's charge.
 const WRAPPERS: &str = ".subckt nfet_svt d g s b w=1u l=30n delvto=0 mulu0=1
 mn d g s b n65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120n} ps={2*w*w_scale+240n} pd={2*w*w_scale+240n} delvto={delvto} mulu0={mulu0}
 .ends
@@ -27,10 +28,10 @@ mn d g s b n65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120
 mn d g s b p65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120n} ps={2*w*w_scale+240n} pd={2*w*w_scale+240n} delvto={delvto} mulu0={mulu0}
 .ends
 .subckt nfet_hvt d g s b w=1u l=30n delvto=0 mulu0=1
-mn d g s b n65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120n} ps={2*w*w_scale+240n} pd={2*w*w_scale+240n} delvto={delvto+0.15} mulu0={mulu0}
+mn d g s b n65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120n} ps={2*w*w_scale+240n} pd={2*w*w_scale+240n} delvto={delvto+0.43} mulu0={0.5*mulu0}
 .ends
 .subckt pfet_hvt d g s b w=1u l=30n delvto=0 mulu0=1
-mn d g s b p65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120n} ps={2*w*w_scale+240n} pd={2*w*w_scale+240n} delvto={delvto-0.15} mulu0={mulu0}
+mn d g s b p65 w={w*w_scale} l={l*l_scale} as={w*w_scale*120n} ad={w*w_scale*120n} ps={2*w*w_scale+240n} pd={2*w*w_scale+240n} delvto={delvto-0.43} mulu0={0.5*mulu0}
 .ends
 ";
 
