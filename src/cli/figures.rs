@@ -7,8 +7,8 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::{
-    Datasets, Models, SavedModels, SweepSummary, device_verdicts, latest_run, models_path, read_datasets, read_json,
-    table_folder, validation_path,
+    Datasets, Models, SavedModels, SweepSummary, device_verdicts, models_path, read_datasets, read_json, table_folder,
+    validation_path,
 };
 use crate::error::{Error, Result};
 use crate::lut::Table;
@@ -93,7 +93,7 @@ fn plot_sweeps(context: &Context, names: &[String]) -> Result<()> {
     let folder = context.project.plots();
     let mut drawn = Vec::new();
     for (spec, tech) in super::sweep::read_named(context, names, &[])? {
-        let run = latest_run(&context.project, &spec.name, &tech.name)?;
+        let run = crate::campaign::latest_run(&context.project, &spec.name, &tech.name)?;
         let dataset = crate::dataset::Dataset::read(&run)?;
         let conditions = crate::plot::Conditions {
             tech: tech.name.clone(),
