@@ -8,6 +8,7 @@ use crate::dataset::{Dataset, Outcome, Row};
 use crate::fit::stats::binomial_interval;
 use crate::spec::{SpecLimit, SweepSpec};
 use crate::sweep::{CORNER_LABEL, GUARD_INDEX};
+use crate::units::{Unit, engineering};
 
 /// Probability with which the interval of a yield holds the true one.
 const CONFIDENCE: f64 = 0.95;
@@ -57,6 +58,17 @@ pub struct WorstPoint {
     pub margin: f64,
     /// The swept parameters there, by column, and the number of the mismatch sample.
     pub at: BTreeMap<String, f64>,
+}
+
+impl WorstPoint {
+    /// The parameters as a reader writes them: `v_level 600.0 mV, sample 7`.
+    pub fn place(&self) -> String {
+        let one = |(column, value): (&String, &f64)| match Unit::of_column(column) {
+            Some((name, unit)) => format!("{name} {}", engineering(*value, unit)),
+            None => format!("{column} {value}"),
+        };
+        self.at.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Dice that pass: all of a die's points are there and inside.
@@ -217,6 +229,7 @@ spec = { max = "1 V", yield = "90 %" }
         assert!(hot.worst_corner && !cold.worst_corner);
         let worst = hot.worst.as_ref().unwrap();
         assert_eq!(worst.at, [("sample".to_string(), 99.0), ("v_in_v".to_string(), 0.2)].into());
+        assert_eq!(worst.place(), "sample 99, v_in 200.0 mV");
         assert!((worst.margin + 0.0098).abs() < 1e-12, "0.0102 * 99 is 1.0098");
         // Only die 99 is outside, and only at the higher input: one point, one die.
         let dice = hot.dice.unwrap();

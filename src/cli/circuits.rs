@@ -148,14 +148,8 @@ fn schematics(circuit: &CircuitSpec) -> Result<Vec<ReportFigure>> {
 
 #[cfg(feature = "plot")]
 fn figure(spec: &SweepSpec, dataset: &Dataset, tech: &Technology) -> Result<Option<ReportFigure>> {
-    let conditions = crate::plot::Conditions {
-        tech: tech.name.clone(),
-        cell: spec.cell.clone(),
-        vdd_v: tech.vdd_v,
-        temperature_degc: tech.temperature_degc,
-    };
     // A sweep whose points all failed has no figure, and its counts say so.
-    let Ok(figure) = crate::plot::sweep::figure(spec, dataset, &conditions) else { return Ok(None) };
+    let Ok(figure) = crate::plot::sweep::figure(spec, dataset, tech) else { return Ok(None) };
     Ok(Some(ReportFigure { svg: figure.svg()?, caption: format!("Measurements of sweep {}.", spec.name) }))
 }
 

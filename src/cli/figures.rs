@@ -22,11 +22,13 @@ pub(super) struct PlotArgs {
     /// Sweeps whose last run to plot, measurement by measurement [default: the figures of the models]
     #[arg(value_name = "SWEEP")]
     sweeps: Vec<String>,
+    #[command(flatten)]
+    variant: super::sweep::VariantArgs,
 }
 
 pub(super) fn plot(context: &Context, args: &PlotArgs) -> Result<()> {
     if !args.sweeps.is_empty() {
-        return plot_sweeps(context, &args.sweeps);
+        return plot_sweeps(context, args);
     }
     let tech = context.tech()?;
     let count = draw(context, &tech)?;
@@ -89,20 +91,15 @@ pub(super) fn draw(context: &Context, tech: &Technology) -> Result<usize> {
 
 /// The figure of each sweep's last run.
 #[cfg(feature = "plot")]
-fn plot_sweeps(context: &Context, names: &[String]) -> Result<()> {
+fn plot_sweeps(context: &Context, args: &PlotArgs) -> Result<()> {
     let folder = context.project.plots();
     let mut drawn = Vec::new();
-    for (spec, tech) in super::sweep::read_named(context, names, &[])? {
+    for (spec, tech) in super::sweep::read_named(context, &args.sweeps, &[])? {
+        let spec = args.variant.of(spec, &tech)?;
         let run = crate::campaign::latest_run(&context.project, &spec.name, &tech.name)?;
         let dataset = crate::dataset::Dataset::read(&run)?;
-        let conditions = crate::plot::Conditions {
-            tech: tech.name.clone(),
-            cell: spec.cell.clone(),
-            vdd_v: tech.vdd_v,
-            temperature_degc: tech.temperature_degc,
-        };
         let target = crate::plot::Target::new(folder.join(format!("{}_sweep_{}", tech.name, spec.name)));
-        crate::plot::sweep::figure(&spec, &dataset, &conditions)?.save(&target)?;
+        crate::plot::sweep::figure(&spec, &dataset, &tech)?.save(&target)?;
         drawn.push(target.png());
     }
     if context.common.json {
@@ -112,7 +109,7 @@ fn plot_sweeps(context: &Context, names: &[String]) -> Result<()> {
 }
 
 #[cfg(not(feature = "plot"))]
-fn plot_sweeps(_context: &Context, _names: &[String]) -> Result<()> {
+fn plot_sweeps(_context: &Context, _args: &PlotArgs) -> Result<()> {
     Err(super::without("plot"))
 }
 

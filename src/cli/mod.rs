@@ -108,7 +108,7 @@ enum Command {
     Subtile(subtile::SubtileArgs),
     /// Draw the figures from what is in results/: those of the models, or those of the named sweeps
     #[command(
-        after_help = "Examples:\n  gaincell plot\n  gaincell plot write my/own.toml\n  gaincell --out /scratch/today plot"
+        after_help = "Examples:\n  gaincell plot\n  gaincell plot write my/own.toml\n  gaincell plot write_path --pvt\n  gaincell --out /scratch/today plot"
     )]
     Plot(figures::PlotArgs),
     /// Draw the schematic of a subcircuit from its netlist

@@ -1,15 +1,14 @@
 //! `gaincell subtile`.
 
-use std::sync::atomic::Ordering;
-
 use clap::Args;
 use serde_json::json;
 
 use super::Context;
-use super::output::{Bar, Batches, note, print, print_json, table};
+use super::output::{note, print, print_json, table};
+use super::validate::with_spice;
 use crate::campaign::{merge_summary, subtile_path, write_json};
 use crate::error::{Error, Kind, Problem, Result};
-use crate::validate::{SUBTILE_LIMIT, Spice, SubtileRow, SubtileSetup, subtile as compare};
+use crate::validate::{SUBTILE_LIMIT, SubtileRow, SubtileSetup, subtile as compare};
 
 /// Which sub-tile.
 #[derive(Debug, Args)]
@@ -36,22 +35,11 @@ pub(super) fn subtile(context: &Context, args: &SubtileArgs) -> Result<()> {
         whole: !args.columns_only,
         shared_bias: args.shared_bias,
     };
-    let mut pool = super::sweep::pool(context)?;
-    let mut bar = Bar::new(context, "sub-tile");
     // Sixteen codes of the query at most drive the word lines.
     let planned = setup.size.min(15) + 2 * setup.size + if setup.whole { 2 } else { 0 };
-    let mut batches = Batches::default();
-    let mut tell = |done: usize, all: usize| {
-        bar.tell(batches.told(done, all, planned));
-        !context.interrupt.load(Ordering::SeqCst)
-    };
-    let store = context.project.results().join(".store");
-    let mut spice =
-        Spice { simulator: pool.as_mut(), store: &store, startup: &tech.startup, tell: &mut tell, cached: 0, runs: 0 };
-    let result = compare(&context.project.benches(), &tech, setup, &mut spice);
-    let (runs, cached) = (spice.runs, spice.cached);
-    bar.finish();
-    let rows = result?;
+    let (rows, runs, cached) = with_spice(context, &tech, "sub-tile", planned, |spice| {
+        compare(&context.project.benches(), &tech, setup, spice)
+    })?;
     note(context, &format!("{:20} {runs} runs, {cached} reused", "sub-tile"));
     write_json(&subtile_path(&context.project, &tech.name), &rows)?;
     let entries: Vec<serde_json::Value> = rows.iter().map(entry).collect();

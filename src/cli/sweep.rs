@@ -1,13 +1,14 @@
 //! `gaincell sweep`.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 
 use super::Context;
 use super::output::{Bar, note, print, print_json, table};
-use crate::campaign::{FloorFinding, Forecast, Stopped, SweepSummary, Trace, forecast, run_adaptive, run_sweep};
+use crate::campaign::{
+    FloorFinding, Forecast, Stopped, SweepSummary, Trace, WorstPoint, forecast, run_adaptive, run_sweep,
+};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lint::lint_sweep;
@@ -31,6 +32,20 @@ pub(super) struct SweepArgs {
     /// Only this corner of the sweep file; may be repeated
     #[arg(long, value_name = "NAME")]
     corner: Vec<String>,
+    #[command(flatten)]
+    variant: VariantArgs,
+    /// Say how many points there are, how many are stored and how long the rest will take; simulates a few of them, which
+    /// are kept
+    #[arg(long)]
+    plan: bool,
+    /// Run even where `gaincell lint` finds errors that ngspice would run through: floating nodes, a PDK's own mismatch
+    #[arg(long)]
+    no_lint: bool,
+}
+
+/// What a sweep varies beyond its file.
+#[derive(Debug, Args)]
+pub(super) struct VariantArgs {
     /// Over process, voltage and temperature: every process corner of the technology, and its extremes hot and cold
     #[arg(long)]
     pvt: bool,
@@ -43,13 +58,20 @@ pub(super) struct SweepArgs {
     /// Hold a parameter at one value, as in v_level=0.9V; may be repeated
     #[arg(long, value_name = "NAME=QUANTITY")]
     hold: Vec<String>,
-    /// Say how many points there are, how many are stored and how long the rest will take; simulates a few of them, which
-    /// are kept
-    #[arg(long)]
-    plan: bool,
-    /// Run even where `gaincell lint` finds errors that ngspice would run through: floating nodes, a PDK's own mismatch
-    #[arg(long)]
-    no_lint: bool,
+}
+
+impl VariantArgs {
+    /// The variant of a sweep that the options ask for.
+    pub(super) fn of(&self, spec: SweepSpec, tech: &Technology) -> Result<SweepSpec> {
+        let mut spec = self.hold.iter().try_fold(spec, |spec, text| spec.holding(text))?;
+        if self.pvt {
+            spec = spec.over_pvt(tech);
+        }
+        if let Some(samples) = self.dice {
+            spec = spec.on_dice(samples, self.seed);
+        }
+        Ok(spec)
+    }
 }
 
 pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
@@ -58,7 +80,9 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     if args.full_grid {
         sweeps = sweeps.into_iter().map(|(spec, tech)| (spec.on_grid(), tech)).collect();
     }
-    sweeps = sweeps.into_iter().map(|(spec, tech)| varied(args, spec, tech)).collect::<Result<Vec<_>>>()?;
+    for (spec, tech) in &mut sweeps {
+        *spec = args.variant.of(spec.clone(), tech)?;
+    }
     if !args.no_lint {
         check(context, &sweeps)?;
     }
@@ -84,18 +108,6 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
         .into());
     }
     spec_verdict(&summaries)
-}
-
-/// The variant that the options ask for.
-fn varied(args: &SweepArgs, spec: SweepSpec, tech: Technology) -> Result<(SweepSpec, Technology)> {
-    let mut spec = args.hold.iter().try_fold(spec, |spec, text| spec.holding(text))?;
-    if args.pvt {
-        spec = spec.over_pvt(&tech);
-    }
-    if let Some(samples) = args.dice {
-        spec = spec.on_dice(samples, args.seed);
-    }
-    Ok((spec, tech))
 }
 
 /// An error if a measurement misses its limits.
@@ -316,7 +328,7 @@ fn spec_table(summaries: &[SweepSummary]) -> String {
                 number(v.least),
                 number(v.mean),
                 number(v.greatest),
-                v.worst.as_ref().map_or("-".to_string(), |worst| place(&worst.at)),
+                v.worst.as_ref().map_or("-".to_string(), WorstPoint::place),
                 format!("{} of {}", v.outside + v.missing, v.points),
                 v.dice.map_or("-".to_string(), |dice| {
                     let [low, high] = dice.interval.map(|share| 100.0 * share);
@@ -348,13 +360,4 @@ fn spec_table(summaries: &[SweepSummary]) -> String {
         rows.iter_mut().for_each(|row| drop(row.remove(yields)));
     }
     table(&header, &rows)
-}
-
-/// Parameters by column as a reader writes them: `v_level 600 mV, sample 7`.
-fn place(at: &BTreeMap<String, f64>) -> String {
-    let one = |(column, value): (&String, &f64)| match Unit::of_column(column) {
-        Some((name, unit)) => format!("{name} {}", engineering(*value, unit)),
-        None => format!("{column} {value}"),
-    };
-    if at.is_empty() { "-".to_string() } else { at.iter().map(one).collect::<Vec<_>>().join(", ") }
 }

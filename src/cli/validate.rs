@@ -75,21 +75,10 @@ pub(super) fn validated(
         window: 1024,
     };
     let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT };
-    let mut pool = super::sweep::pool(context)?;
-    let mut bar = Bar::new(context, "validation");
     let planned = size.kv_levels + 3 * (size.k_columns + size.v_columns);
-    let mut batches = Batches::default();
-    let mut tell = |done: usize, all: usize| {
-        bar.tell(batches.told(done, all, planned));
-        !context.interrupt.load(Ordering::SeqCst)
-    };
-    let store = context.project.results().join(".store");
-    let mut spice =
-        Spice { simulator: pool.as_mut(), store: &store, startup: &tech.startup, tell: &mut tell, cached: 0, runs: 0 };
-    let result = compare(&context.project.benches(), tech, &table, &setup, &mut spice);
-    let (runs, cached) = (spice.runs, spice.cached);
-    bar.finish();
-    let cases = result?;
+    let (cases, runs, cached) = with_spice(context, tech, "validation", planned, |spice| {
+        compare(&context.project.benches(), tech, &table, &setup, spice)
+    })?;
     let reused = if cached > 0 { format!(", {cached} reused") } else { String::new() };
     note(context, &format!("{:20} {runs} runs{reused}, {:.1} s", "validation", started.elapsed().as_secs_f64()));
     write_json(&validation_path(&context.project, &tech.name), &cases)?;
@@ -100,6 +89,31 @@ pub(super) fn validated(
         .map_err(|source| Error::new(Kind::Internal, format!("cannot encode a verdict: {source}")))?;
     merge_summary(&context.project, "validation", &["tech", "cell", "profile", "ages", "die"], &entries)?;
     Ok(cases)
+}
+
+/// Runs `work` on a simulator behind a progress bar of `planned` runs: what it returns, how many runs it asked for, and how many
+/// of them were stored.
+pub(super) fn with_spice<T>(
+    context: &Context,
+    tech: &Technology,
+    name: &str,
+    planned: usize,
+    work: impl FnOnce(&mut Spice<'_>) -> Result<T>,
+) -> Result<(T, usize, usize)> {
+    let mut pool = super::sweep::pool(context)?;
+    let mut bar = Bar::new(context, name);
+    let mut batches = Batches::default();
+    let mut tell = |done: usize, all: usize| {
+        bar.tell(batches.told(done, all, planned));
+        !context.interrupt.load(Ordering::SeqCst)
+    };
+    let store = context.project.results().join(".store");
+    let mut spice =
+        Spice { simulator: pool.as_mut(), store: &store, startup: &tech.startup, tell: &mut tell, cached: 0, runs: 0 };
+    let result = work(&mut spice);
+    let (runs, cached) = (spice.runs, spice.cached);
+    bar.finish();
+    Ok((result?, runs, cached))
 }
 
 /// An error that names every shortfall.

@@ -14,6 +14,7 @@ use crate::dataset::{Dataset, Outcome, Row};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{MeasureSpec, ParameterSpec, SweepSpec};
 use crate::sweep::{CORNER_LABEL, GUARD_INDEX};
+use crate::tech::Technology;
 use crate::units::{Unit, engineering};
 
 /// Measurements that a figure shows at most; the first of the file.
@@ -27,7 +28,13 @@ const DENSE: usize = 40;
 ///
 /// # Errors
 /// [`Kind::BadInput`] if no row has a number.
-pub fn figure(spec: &SweepSpec, dataset: &Dataset, conditions: &Conditions) -> Result<Figure> {
+pub fn figure(spec: &SweepSpec, dataset: &Dataset, tech: &Technology) -> Result<Figure> {
+    let conditions = Conditions {
+        tech: tech.name.clone(),
+        cell: spec.cell.clone(),
+        vdd_v: tech.vdd_v,
+        temperature_degc: tech.temperature_degc,
+    };
     let good = |row: &&Row| row.index < GUARD_INDEX && row.outcome == Outcome::Ok && row.tier == 0;
     let rows: Vec<&Row> = dataset.rows.iter().filter(good).collect();
     let sheet = Sheet { spec, dataset, rows };

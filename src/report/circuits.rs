@@ -5,9 +5,8 @@ use askama::Template;
 use super::experiment::ReportFigure;
 use super::format::{percent, with_unit};
 use super::header::Header;
-use crate::campaign::SpecVerdict;
+use crate::campaign::{SpecVerdict, WorstPoint};
 use crate::error::{Error, Kind, Result};
-use crate::units::{Unit, engineering};
 
 /// One circuit.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -67,10 +66,6 @@ pub struct LimitRow {
 impl From<&SpecVerdict> for LimitRow {
     fn from(verdict: &SpecVerdict) -> LimitRow {
         let number = |value: Option<f64>| value.map_or("–".to_string(), |v| with_unit(v, &verdict.unit));
-        let place = |(column, value): (&String, &f64)| match Unit::of_column(column) {
-            Some((name, unit)) => format!("{name} {}", engineering(*value, unit)),
-            None => format!("{column} {value}"),
-        };
         let limit = verdict.limit;
         LimitRow {
             measurement: verdict.measurement.clone(),
@@ -89,11 +84,7 @@ impl From<&SpecVerdict> for LimitRow {
                 }
             },
             numbers: [verdict.least, verdict.mean, verdict.greatest].map(number),
-            worst_at: verdict
-                .worst
-                .as_ref()
-                .map(|worst| worst.at.iter().map(place).collect::<Vec<_>>().join(", "))
-                .unwrap_or_default(),
+            worst_at: verdict.worst.as_ref().map(WorstPoint::place).unwrap_or_default(),
             outside: format!("{} of {}", verdict.outside + verdict.missing, verdict.points),
             dice: verdict.dice.map_or(String::new(), |dice| {
                 let [low, high] = dice.interval.map(percent);
@@ -132,7 +123,7 @@ pub fn render_circuits(header: &Header, circuits: &[CircuitPage]) -> Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::{Dice, WorstPoint};
+    use crate::campaign::Dice;
     use crate::spec::SpecLimit;
 
     #[test]
