@@ -89,6 +89,10 @@ impl Panel {
         self.legend = place;
         self
     }
+    /// Height that the legend takes above axes of that width.
+    pub(super) fn legend_px(&self, width: f64) -> f64 {
+        ROW_PX * self.legend_rows(width).1 as f64
+    }
     /// Without its legend, because another panel has the same.
     pub fn drop_legend(&mut self) {
         self.entries.clear();

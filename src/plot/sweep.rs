@@ -47,14 +47,18 @@ pub fn figure(spec: &SweepSpec, dataset: &Dataset, tech: &Technology) -> Result<
     }
     let across = panels.len().min(if panels.len() == 4 { 2 } else { 3 });
     let down = panels.len().div_ceil(across);
-    let size_px = (if across == 1 { 760 } else { 420 * across as u32 }, 80 + 340 * down as u32);
+    // The legend stands above the first panel and must not take its room.
+    let legend_px = panels[0].legend_px(if across == 1 { 650.0 } else { 310.0 });
+    let size_px = (if across == 1 { 760 } else { 420 * across as u32 }, 80 + 340 * down as u32 + legend_px as u32);
+    let mut weight = 1.0 + legend_px / 340.0;
     let shown = format!("{} points", sheet.rows.len());
     let mut figure = Figure::new(&spec.name, spec.title.clone(), conditions.line(&shown), size_px);
     let mut panels = panels.into_iter().peekable();
     while panels.peek().is_some() {
         let mut row: Vec<Panel> = panels.by_ref().take(across).collect();
         row.resize_with(across, Panel::blank);
-        figure = figure.row(1.0, row);
+        figure = figure.row(weight, row);
+        weight = 1.0;
     }
     Ok(figure)
 }
@@ -124,14 +128,24 @@ impl<'a> Sheet<'a> {
                 order.len() - 1
             });
             let group = groups.entry(place).or_insert_with(|| {
-                let shown = |(p, c): &(&ParameterSpec, String)| format!("{} {}", p.name, engineering(value(c), p.unit));
+                let quantity = |p: &ParameterSpec, value: f64| {
+                    if p.unit == Unit::One { value.to_string() } else { engineering(value, p.unit) }
+                };
+                let shown = |(p, c): &(&ParameterSpec, String)| format!("{} {}", p.name, quantity(p, value(c)));
                 let values = others.iter().filter(|_| !scattered).map(shown);
                 let label = corner.cloned().into_iter().chain(values).collect::<Vec<_>>().join(", ");
                 Group { label, rows: Vec::new() }
             });
             group.rows.push(row);
         }
-        let groups: Vec<Group<'a>> = groups.into_values().collect();
+        let mut groups: Vec<Group<'a>> = groups.into_values().collect();
+        // Of many, corners are compared at the same place: the last combination of the other parameters.
+        let corners = order.iter().map(|(corner, _)| *corner).collect::<BTreeSet<_>>();
+        if groups.len() > LINES && corners.len() > 1 {
+            let last = order.last().map(|(_, others)| others.clone()).unwrap_or_default();
+            let mut keys = order.iter();
+            groups.retain(|_| keys.next().is_some_and(|(_, others)| *others == last));
+        }
         let (all, shown) = (groups.len(), groups.len().min(LINES));
         let chosen: BTreeSet<usize> =
             (0..shown).map(|k| if shown > 1 { k * (all - 1) / (shown - 1) } else { 0 }).collect();
