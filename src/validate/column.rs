@@ -10,13 +10,27 @@ use crate::measure::{Crossing, Edge, How, Measurement};
 use crate::netlist::{Deck, LoadedCircuit};
 use crate::units::Unit;
 
-/// A word line's recorded pulse: times [s] from the start of the conversion window, and the two phases [V].
-#[derive(Debug, Clone, PartialEq)]
+/// A word line's recorded pulse as straight lines, both phases between the same times.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WordLine {
-    /// True phase: (time, voltage) vertices.
-    pub wl: Vec<(f64, f64)>,
-    /// Complement.
-    pub wlb: Vec<(f64, f64)>,
+    /// Times of the vertices [s].
+    pub time_s: Vec<f64>,
+    /// True phase and complement at these times [V].
+    pub phases_v: [Vec<f64>; 2],
+}
+
+impl WordLine {
+    /// The same pulse later.
+    pub fn delayed(mut self, by_s: f64) -> WordLine {
+        self.time_s.iter_mut().for_each(|t| *t += by_s);
+        self
+    }
+
+    /// A phase as the argument of a piecewise linear source.
+    fn pwl(&self, phase: usize) -> String {
+        let vertices = self.time_s.iter().zip(&self.phases_v[phase]);
+        vertices.map(|(t, v)| format!("{t:e} {v:e}")).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A column bench with `rows` cells.
@@ -55,7 +69,7 @@ impl Column {
     pub fn driven(&self, cell: &str, lines: &[Option<WordLine>], signals: &[String]) -> LoadedCircuit {
         let word_lines = |i: usize| match lines.get(i).and_then(Option::as_ref) {
             Some(line) => {
-                [format!("vwl{i} wl{i} 0 pwl({})", pwl(&line.wl)), format!("vwlb{i} wlb{i} 0 pwl({})", pwl(&line.wlb))]
+                [format!("vwl{i} wl{i} 0 pwl({})", line.pwl(0)), format!("vwlb{i} wlb{i} 0 pwl({})", line.pwl(1))]
             }
             None => [format!("vwl{i} wl{i} 0 0"), format!("vwlb{i} wlb{i} 0 {:e}", self.vdd())],
         };
@@ -133,60 +147,56 @@ fn pulse_values(low: f64, high: f64, delay: f64, flat: f64) -> String {
     format!("{low:e} {high:e} {delay:e} {EDGE_S:e} {EDGE_S:e} {flat:e} 1")
 }
 
-fn pwl(points: &[(f64, f64)]) -> String {
-    points.iter().map(|(t, v)| format!("{t:e} {v:e}")).collect::<Vec<_>>().join(" ")
+/// Two recorded phases as few straight lines between common times, since the simulator stops at every vertex and begins anew
+/// behind it. Samples within `pin_v` of a rail are put on it (what an overshoot leaves would otherwise be stretched over the
+/// whole plateau), then vertices are dropped while both lines stay within `tolerance_v` (Douglas and Peucker, Cartographica
+/// 10, 112 (1973), of the curve that both phases draw in the plane).
+pub fn vertices(time_s: &[f64], phases_v: [&[f64]; 2], vdd_v: f64, pin_v: f64, tolerance_v: f64) -> WordLine {
+    let pin = |v: f64| {
+        if v.abs() < pin_v {
+            0.0
+        } else if (v - vdd_v).abs() < pin_v {
+            vdd_v
+        } else {
+            v
+        }
+    };
+    let both = time_s.iter().zip(phases_v[0].iter().zip(phases_v[1]));
+    let samples: Vec<Vertex> = both.map(|(t, (wl, wlb))| (*t, [pin(*wl), pin(*wlb)])).collect();
+    let on_rail = |v: f64| v == 0.0 || v == vdd_v;
+    // Where neither phase moves between two samples, the line must be exact.
+    let quiet = |k: usize| samples[k].1 == samples[k + 1].1 && samples[k].1.into_iter().all(on_rail);
+    let last = samples.len().saturating_sub(1);
+    let mut keep: Vec<bool> = (0..samples.len()).map(|k| k == 0 || k == last || quiet(k - 1) != quiet(k)).collect();
+    let anchors: Vec<usize> = (0..samples.len()).filter(|k| keep[*k]).collect();
+    for pair in anchors.windows(2) {
+        thin(&samples, pair[0], pair[1], tolerance_v, &mut keep);
+    }
+    let kept = samples.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(vertex, _)| *vertex);
+    let mut line = WordLine::default();
+    for (t, [wl, wlb]) in spaced(kept, on_rail) {
+        line.time_s.push(t);
+        line.phases_v[0].push(wl);
+        line.phases_v[1].push(wlb);
+    }
+    line
 }
 
-/// A recorded signal as few straight lines: samples within `pin_v` of a rail are put on it (what an overshoot leaves
-/// would otherwise be stretched over the whole plateau), then vertices are dropped while the line stays within
-/// `tolerance_v` (Douglas and Peucker, Cartographica 10, 112 (1973)).
-pub fn vertices(time_s: &[f64], signal_v: &[f64], vdd_v: f64, pin_v: f64, tolerance_v: f64) -> Vec<(f64, f64)> {
-    let pinned: Vec<(f64, f64)> = time_s
-        .iter()
-        .zip(signal_v)
-        .map(|(t, v)| {
-            let on_rail = if v.abs() < pin_v {
-                0.0
-            } else if (v - vdd_v).abs() < pin_v {
-                vdd_v
-            } else {
-                *v
-            };
-            (*t, on_rail)
-        })
-        .collect();
-    if pinned.len() < 3 {
-        return pinned;
-    }
-    let mut keep = vec![false; pinned.len()];
-    keep[0] = true;
-    keep[pinned.len() - 1] = true;
-    // Where a plateau begins or ends, its vertex stays: the plateau must be exact.
-    let rail = |a: usize, b: usize| pinned[a].1 == pinned[b].1 && (pinned[a].1 == 0.0 || pinned[a].1 == vdd_v);
-    let last = pinned.len() - 1;
-    for (k, kept) in keep.iter_mut().enumerate().take(last).skip(1) {
-        *kept = rail(k - 1, k) != rail(k, k + 1);
-    }
-    let anchors: Vec<usize> = (0..pinned.len()).filter(|k| keep[*k]).collect();
-    for pair in anchors.windows(2) {
-        thin(&pinned, pair[0], pair[1], tolerance_v, &mut keep);
-    }
-    let kept: Vec<(f64, f64)> = pinned.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(point, _)| *point).collect();
-    spaced(kept, vdd_v)
-}
+/// A time [s] and both phases [V].
+type Vertex = (f64, [f64; 2]);
 
 /// The simulator's own samples may lie femtoseconds apart, where putting one of them on a rail makes a step that no other
-/// run converges through: of two such vertices, the one on a rail stays.
-fn spaced(points: Vec<(f64, f64)>, vdd_v: f64) -> Vec<(f64, f64)> {
-    let on_rail = |v: f64| v == 0.0 || v == vdd_v;
-    let mut out: Vec<(f64, f64)> = Vec::new();
+/// run converges through: of two such vertices, the one on the rails stays.
+fn spaced(points: impl Iterator<Item = Vertex>, on_rail: impl Fn(f64) -> bool) -> Vec<Vertex> {
+    let at_rest = |vertex: &Vertex| vertex.1.into_iter().all(&on_rail);
+    let mut out: Vec<Vertex> = Vec::new();
     // On a common grid the edges of many word lines share their breakpoints; the error, half a step, is 0.003 % of T_max.
-    let on_grid = points.into_iter().map(|(t, v)| ((t / SPACING_S).round() * SPACING_S, v));
-    for point in on_grid {
+    for (t, phases) in points {
+        let point = ((t / SPACING_S).round() * SPACING_S, phases);
         match out.last_mut() {
             Some(last) if point.0 - last.0 < 0.5 * SPACING_S => {
-                if on_rail(point.1) && !on_rail(last.1) {
-                    *last = (last.0.max(point.0), point.1);
+                if at_rest(&point) && !at_rest(last) {
+                    *last = point;
                 }
             }
             _ => out.push(point),
@@ -198,12 +208,12 @@ fn spaced(points: Vec<(f64, f64)>, vdd_v: f64) -> Vec<(f64, f64)> {
 /// Grid of the vertices [s]; an edge takes some 30 ps.
 pub const SPACING_S: f64 = 1e-12;
 
-fn thin(points: &[(f64, f64)], first: usize, last: usize, tolerance: f64, keep: &mut [bool]) {
+fn thin(points: &[Vertex], first: usize, last: usize, tolerance: f64, keep: &mut [bool]) {
     let ((t0, v0), (t1, v1)) = (points[first], points[last]);
     let deviation = |k: usize| {
         let (t, v) = points[k];
-        let line = if t1 > t0 { v0 + (v1 - v0) * (t - t0) / (t1 - t0) } else { v0 };
-        (v - line).abs()
+        let part = if t1 > t0 { (t - t0) / (t1 - t0) } else { 0.0 };
+        (0..2).map(|phase| (v[phase] - v0[phase] - (v1[phase] - v0[phase]) * part).abs()).fold(0.0, f64::max)
     };
     let worst = (first + 1..last).max_by(|a, b| deviation(*a).total_cmp(&deviation(*b)));
     if let Some(k) = worst.filter(|k| deviation(*k) > tolerance) {
@@ -222,15 +232,23 @@ mod tests {
         let time: Vec<f64> = (0..400).map(|k| f64::from(k) * 1e-12).collect();
         let edge = |t: f64, at: f64| 0.45 * (1.0 + ((t - at) / 8e-12).tanh());
         let signal: Vec<f64> = time.iter().map(|t| edge(*t, 100e-12) - edge(*t, 300e-12)).collect();
-        let points = vertices(&time, &signal, 0.9, 5e-3, 10e-3);
-        assert!(points.len() < 30, "{}", points.len());
-        let xs: Vec<f64> = points.iter().map(|p| p.0).collect();
-        let ys: Vec<f64> = points.iter().map(|p| p.1).collect();
-        for (t, v) in time.iter().zip(&signal) {
-            let line = crate::waveform::interpolate(&xs, &ys, *t).unwrap();
-            assert!((line - v).abs() < 15e-3, "{t:e}: {line} for {v}");
+        let complement: Vec<f64> = signal.iter().map(|v| 0.9 - v).collect();
+        let line = vertices(&time, [&signal, &complement], 0.9, 5e-3, 10e-3);
+        assert!(line.time_s.len() < 30, "{}", line.time_s.len());
+        for (phase, recorded) in [&signal, &complement].into_iter().enumerate() {
+            let at = |t: f64| crate::waveform::interpolate(&line.time_s, &line.phases_v[phase], t).unwrap();
+            for (t, v) in time.iter().zip(recorded) {
+                assert!((at(*t) - v).abs() < 15e-3, "phase {phase}, {t:e}: {} for {v}", at(*t));
+            }
+            assert_eq!(at(200e-12), [0.9, 0.0][phase]);
         }
-        let plateau = crate::waveform::interpolate(&xs, &ys, 200e-12).unwrap();
-        assert_eq!(plateau, 0.9);
+    }
+
+    #[test]
+    fn a_record_without_a_pulse_is_two_points() {
+        let rest = [0.001, -0.002, 0.003];
+        let line = vertices(&[0.0, 1e-9, 2e-9], [&rest, &[0.9, 0.899, 0.901]], 0.9, 5e-3, 10e-3);
+        assert_eq!(line, WordLine { time_s: vec![0.0, 2e-9], phases_v: [vec![0.0; 2], vec![0.9; 2]] });
+        assert_eq!(vertices(&[], [&[], &[]], 0.9, 5e-3, 10e-3), WordLine::default());
     }
 }
