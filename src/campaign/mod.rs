@@ -19,7 +19,9 @@ mod table;
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
 pub use estimate::Estimate;
-pub use explain::{AGREEMENT, Compared, Explained, Explanation, Numbers, PointName, StoredRow, find_point};
+pub use explain::{
+    AGREEMENT, CheckedRun, Compared, Explained, Explanation, Numbers, PointName, StoredRow, explain_run, find_point,
+};
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
 pub use models::{Datasets, IDLE_V_WBL_V, Models, SWEEPS, T_MAX_S, fit_models, is_comparison, read_datasets};
