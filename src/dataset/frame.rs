@@ -262,7 +262,7 @@ fn journal(dir: &Path, manifest: &Manifest) -> Result<BTreeMap<u64, Record>> {
     Ok(records.into_iter().map(|record| (record.0.index, record)).collect())
 }
 
-fn number(row: &Row, name: &str) -> Option<f64> {
+pub(super) fn number(row: &Row, name: &str) -> Option<f64> {
     row.values.get(name).copied().or_else(|| row.measured.get(name)?.scalar())
 }
 

@@ -174,7 +174,7 @@ impl SweepRun<'_> {
         labels
     }
 
-    fn store(&mut self, circuit: &LoadedCircuit) -> Result<&mut Store> {
+    pub(super) fn store(&mut self, circuit: &LoadedCircuit) -> Result<&mut Store> {
         if !self.stores.contains_key(&circuit.key) {
             let store = Store::open(&self.project.results().join(".store"), &circuit.key)?;
             self.stores.insert(circuit.key.clone(), store);
