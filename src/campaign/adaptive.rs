@@ -167,7 +167,7 @@ pub fn refine(
             failed,
             left_out_error: surrogate.estimated_error() / full_scale,
             validation_error: missed(&|s| surrogate.predict(&s.at, s.low).mean),
-            knee_error: knees.iter().map(|knee| knee.cost).sum::<f64>().sqrt() / full_scale,
+            knee_error: knees.iter().fold(0.0, |sum, knee| sum + knee.cost).sqrt() / full_scale,
             simulated_s,
         };
         let estimates = [round.left_out_error, round.knee_error, round.validation_error.unwrap_or(0.0)];
