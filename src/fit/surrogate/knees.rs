@@ -36,6 +36,11 @@ impl Knees {
         Some(Knees { misses: Process::new(&hyper, points, &constant, &misses)? })
     }
 
+    /// For every sample, the error that this part has there when the sample is left out.
+    pub(super) fn leave_one_out(&self) -> Vec<f64> {
+        self.misses.leave_one_out().into_iter().map(|(error, _)| error).collect()
+    }
+
     /// What is to be added to the smooth prediction.
     pub(super) fn value(&self, unit: &[f64]) -> f64 {
         self.misses.predict(unit, &[1.0]).mean
@@ -53,6 +58,17 @@ mod tests {
         for (x, expected) in [(0.4, 0.0), (0.45, 1.0), (0.5, 2.0), (0.525, 1.0), (0.55, 0.0), (0.2, 0.0), (0.8, 0.0)] {
             // A length of one bends a line over a tenth by (0.1)^2/8, and the mean that it returns to is a few hundredths.
             assert!((knees.value(&[x]) - expected).abs() < 0.02, "{x} {}", knees.value(&[x]));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_by_its_neighbours() {
+        let points: Vec<Vec<f64>> = [0.0, 0.4, 0.5, 0.6, 1.0].iter().map(|x| vec![*x]).collect();
+        let knees = Knees::new(&points, &[0.0, 1.0, 2.0, 1.0, 0.0], 10.0).unwrap();
+        // Lines between neighbours: the middle would be 1, its neighbours 2 * 0.4/0.5, the ends something below 1.
+        let expected = [None, Some(1.6 - 1.0), Some(1.0 - 2.0), Some(1.6 - 1.0), None];
+        for (found, expected) in knees.leave_one_out().into_iter().zip(expected) {
+            assert!(expected.is_none_or(|expected: f64| (found - expected).abs() < 0.1), "{found} {expected:?}");
         }
     }
 

@@ -159,8 +159,8 @@ impl Surrogate {
                 misfits,
                 left_out: Vec::new(),
             };
-            surrogate.left_out = surrogate.leave_one_out(samples, &left_out);
             surrogate.knees = surrogate.knees_of(samples);
+            surrogate.left_out = surrogate.leave_one_out(samples, &left_out);
             Some(surrogate)
         };
         let better = |a: &(f64, Shape), b: &(f64, Shape)| a.0.total_cmp(&b.0);
@@ -311,18 +311,24 @@ impl Surrogate {
     /// `inside` has those of the smooth part's samples.
     fn leave_one_out(&self, samples: &[Sample], inside: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let mut inside = inside.iter();
-        samples
-            .iter()
-            .filter_map(|sample| {
-                if is_clipped(sample.value, self.clip) {
-                    // A clipped sample took no part in the latent response: its prediction is one already.
-                    let found = self.smooth(&sample.at, sample.low);
-                    Some((found.mean - sample.value, found.sd))
-                } else {
-                    inside.next().map(|(error, sd)| (self.scale * error, self.scale * sd))
-                }
-            })
-            .collect()
+        let smooth = samples.iter().filter_map(|sample| {
+            if is_clipped(sample.value, self.clip) {
+                // A clipped sample took no part in the smooth part: its prediction is one already.
+                let found = self.smooth(&sample.at, sample.low);
+                Some((found.mean - sample.value, found.sd))
+            } else {
+                inside.next().map(|(error, sd)| (self.scale * error, self.scale * sd))
+            }
+        });
+        match &self.knees {
+            None => smooth.collect(),
+            Some(knees) => {
+                let standing = samples.iter().map(|sample| is_clipped(sample.value, self.clip));
+                let both = smooth.zip(knees.leave_one_out()).zip(standing);
+                // What a standing sample misses of the smooth part is what its knee tells, with or without it.
+                both.map(|(((error, sd), knee), standing)| (if standing { knee } else { error + knee }, sd)).collect()
+            }
+        }
     }
 }
 
