@@ -36,9 +36,10 @@ impl Knees {
         Some(Knees { misses: Process::new(&hyper, points, &constant, &misses)? })
     }
 
-    /// For every sample, the error that this part has there when the sample is left out.
+    /// For every sample, what is to be added there when the sample is left out.
     pub(super) fn leave_one_out(&self) -> Vec<f64> {
-        self.misses.leave_one_out().into_iter().map(|(error, _)| error).collect()
+        let errors = self.misses.leave_one_out().into_iter();
+        errors.zip(self.misses.observed()).map(|((error, _), observed)| observed + error).collect()
     }
 
     /// What is to be added to the smooth prediction.
@@ -66,7 +67,7 @@ mod tests {
         let points: Vec<Vec<f64>> = [0.0, 0.4, 0.5, 0.6, 1.0].iter().map(|x| vec![*x]).collect();
         let knees = Knees::new(&points, &[0.0, 1.0, 2.0, 1.0, 0.0], 10.0).unwrap();
         // Lines between neighbours: the middle would be 1, its neighbours 2 * 0.4/0.5, the ends something below 1.
-        let expected = [None, Some(1.6 - 1.0), Some(1.0 - 2.0), Some(1.6 - 1.0), None];
+        let expected = [None, Some(1.6), Some(1.0), Some(1.6), None];
         for (found, expected) in knees.leave_one_out().into_iter().zip(expected) {
             assert!(expected.is_none_or(|expected: f64| (found - expected).abs() < 0.1), "{found} {expected:?}");
         }

@@ -311,24 +311,16 @@ impl Surrogate {
     /// `inside` has those of the smooth part's samples.
     fn leave_one_out(&self, samples: &[Sample], inside: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let mut inside = inside.iter();
-        let smooth = samples.iter().filter_map(|sample| {
-            if is_clipped(sample.value, self.clip) {
-                // A clipped sample took no part in the smooth part: its prediction is one already.
+        let knees = self.knees.as_ref().map_or_else(|| vec![0.0; samples.len()], Knees::leave_one_out);
+        let one = |(sample, knee): (&Sample, f64)| match self.clip {
+            // A clipped sample took no part in the smooth part: its prediction is one already.
+            Some((bottom, top)) if is_clipped(sample.value, self.clip) => {
                 let found = self.smooth(&sample.at, sample.low);
-                Some((found.mean - sample.value, found.sd))
-            } else {
-                inside.next().map(|(error, sd)| (self.scale * error, self.scale * sd))
+                Some(((found.mean + knee).clamp(bottom, top) - sample.value, found.sd))
             }
-        });
-        match &self.knees {
-            None => smooth.collect(),
-            Some(knees) => {
-                let standing = samples.iter().map(|sample| is_clipped(sample.value, self.clip));
-                let both = smooth.zip(knees.leave_one_out()).zip(standing);
-                // What a standing sample misses of the smooth part is what its knee tells, with or without it.
-                both.map(|(((error, sd), knee), standing)| (if standing { knee } else { error + knee }, sd)).collect()
-            }
-        }
+            _ => inside.next().map(|(error, sd)| (self.scale * error + knee, self.scale * sd)),
+        };
+        samples.iter().zip(knees).filter_map(one).collect()
     }
 }
 

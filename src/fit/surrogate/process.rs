@@ -134,6 +134,11 @@ impl Process {
         self.log_likelihood
     }
 
+    /// The values that it goes through.
+    pub fn observed(&self) -> impl Iterator<Item = f64> {
+        self.observed.iter().copied()
+    }
+
     /// What it was made with.
     pub fn hyperparameters(&self) -> &Hyperparameters {
         &self.hyper
