@@ -285,7 +285,7 @@ fn sample(
     let time = (last.simulated_s + trace.low_simulated_s) / grid.simulated_s;
     println!(
         "  {} seed {seed}: {} points (and {} to check), {:?}, {:.1} % of the time points; error {:.2e} {:.2e}, own fit through it \
-         {:.2e}; estimated: left out {:.2e}, apart {:.2e?}, knees {:.2e}; static shape alone {:.2e?}",
+         {:.2e}; estimated: left out {:.2e}, apart {}, knees {:.2e}; static shape alone {}",
         found.way,
         last.points,
         adaptive.validation,
@@ -295,14 +295,18 @@ fn sample(
         worst(&errors),
         median(&through),
         last.left_out_error,
-        last.validation_error,
+        shown(last.validation_error),
         last.knee_error,
-        trace.low_error,
+        shown(trace.low_error),
     );
     found.time = found.time.max(time);
     found.steps = found.steps.max(steps);
     found.errors.extend(errors);
     Ok(())
+}
+
+fn shown(error: Option<f64>) -> String {
+    error.map_or("-".to_string(), |error| format!("{error:.2e}"))
 }
 
 /// Puts this grid's rows into the list at `path`, in the place of those of the same name; the rows over both sweeps are the worse of

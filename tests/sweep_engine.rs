@@ -252,7 +252,8 @@ fn an_adaptive_sweep_finds_the_knees_of_a_converter_and_its_file_has_every_round
 
     let folders: Vec<PathBuf> =
         fs::read_dir(project.results().join("other")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let trace: Trace = read_json(&folders.iter().find(|path| path.is_dir()).unwrap().join("adaptive.json")).unwrap();
+    let file = folders.iter().find(|path| path.is_dir()).unwrap().join("adaptive.json");
+    let trace: Trace = read_json(&file, "sweep").unwrap();
     assert_eq!((&trace, trace.stopped), (&run.refined.trace, Stopped::ErrorReached));
     assert_eq!(trace.rounds[0].points, 8);
     assert!(trace.rounds.windows(2).all(|two| two[1].points == two[0].points + 2), "{:?}", trace.rounds);

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kernel {
     /// Matern of smoothness 5/2: two derivatives, so that a bend costs little beside it.
     Matern52,
+    /// Matern of smoothness 3/2: one derivative, for a response with kinks.
+    Matern32,
     /// Matern of smoothness 9/2: four derivatives, what a smooth device law shows of itself at some points per bend.
     Matern92,
     /// Squared exponential: every derivative; the better one for what no device switches in.
@@ -16,14 +18,15 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// Those of a smooth response, in the order in which they are tried.
-    pub const SMOOTH: [Kernel; 3] = [Kernel::SquaredExponential, Kernel::Matern92, Kernel::Matern52];
+    /// Those of a response, in the order in which they are tried.
+    pub const TRIED: [Kernel; 4] = [Kernel::SquaredExponential, Kernel::Matern92, Kernel::Matern52, Kernel::Matern32];
 
     /// Correlation of two points, given the length of each axis.
     pub fn correlation(self, a: &[f64], b: &[f64], lengths: &[f64]) -> f64 {
         let distances = a.iter().zip(b).zip(lengths).map(|((a, b), length)| (a - b) / length);
         match self {
             Kernel::SquaredExponential => (-0.5 * distances.map(|d| d * d).sum::<f64>()).exp(),
+            Kernel::Matern32 => matern(distances, 3f64.sqrt(), |r| 1.0 + r),
             Kernel::Matern52 => matern(distances, 5f64.sqrt(), |r| 1.0 + r * (1.0 + r / 3.0)),
             Kernel::Matern92 => {
                 matern(distances, 3.0, |r| 1.0 + r * (1.0 + r * (3.0 / 7.0 + r * (2.0 / 21.0 + r / 105.0))))
@@ -52,7 +55,7 @@ mod tests {
 
     #[test]
     fn values_by_hand() {
-        for kernel in [Kernel::SquaredExponential, Kernel::Matern92, Kernel::Matern52, Kernel::Exponential] {
+        for kernel in Kernel::TRIED.into_iter().chain([Kernel::Exponential]) {
             assert_eq!(kernel.correlation(&[0.3, 0.1], &[0.3, 0.1], &[1.0, 2.0]), 1.0);
         }
         let squared = Kernel::SquaredExponential.correlation(&[0.0], &[2.0], &[2.0]);
@@ -64,6 +67,8 @@ mod tests {
         let sum = 1296.0 + 20.0 * 216.0 + 180.0 * 36.0 + 840.0 * 6.0 + 1680.0;
         let matern = Kernel::Matern92.correlation(&[0.0], &[2.0], &[2.0]);
         assert!((matern - sum / 1680.0 * (-3f64).exp()).abs() < 1e-15, "{matern}");
+        let matern = Kernel::Matern32.correlation(&[0.0], &[2.0], &[2.0]);
+        assert!((matern - (1.0 + 3f64.sqrt()) * (-(3f64.sqrt())).exp()).abs() < 1e-15);
         let exponential = Kernel::Exponential.correlation(&[0.0, 0.0], &[2.0, 1.0], &[2.0, 1.0]);
         assert!((exponential - (-2f64).exp()).abs() < 1e-15);
     }

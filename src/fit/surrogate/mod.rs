@@ -32,7 +32,7 @@ const CHOSEN_ON: usize = 120;
 /// Share of the clip's span within which a value counts as clipped.
 const CLIP_SLACK: f64 = 1e-3;
 /// Greatest squared error over its predicted variance that one sample's counts as.
-const MOST_MISFIT: f64 = 100.0;
+const MOST_MISFIT: f64 = 1e6;
 /// What the expectation that errors are as predicted weighs, in samples.
 const PRIOR_WEIGHT: f64 = 0.05;
 /// Where the search for what is not straight along an axis begins, in deviations of the line.
@@ -174,7 +174,7 @@ impl Surrogate {
                 let mut tried = Vec::new();
                 for logarithmic in scales(axes) {
                     for degree in degrees.clone().filter(enough) {
-                        for kernel in Kernel::SMOOTH {
+                        for kernel in Kernel::TRIED {
                             let shape = tuned(&logarithmic, degree, CHOSEN_ON, Begin::Anew(kernel));
                             tried.extend(shape.and_then(|shape| judged(shape, TUNED_ON)));
                         }
