@@ -6,16 +6,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gaincell::campaign::{Explained, Explanation, StoredRow};
+use gaincell::campaign::{Explained, Explanation, StoredRow, explain_run, latest_run, run_sweep};
 use gaincell::dataset::{Outcome, Value};
 use gaincell::measure::{Crossing, Edge, How, Measurement, signals_of};
 use gaincell::netlist::LoadedCircuit;
 use gaincell::project::{Project, stems};
-use gaincell::simulate::{Answer, Circuit, Job, PoolOptions, Simulator, WorkerPool};
+use gaincell::simulate::{Answer, Circuit, FakeSimulator, Job, PoolOptions, Simulator, WorkerPool};
 use gaincell::spec::SweepSpec;
 use gaincell::sweep::{Group, PlannedPoint, Planner, RowTemplate};
 use gaincell::tech::Technology;
 use gaincell::units::Unit;
+use gaincell::waveform::Waveform;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -312,4 +313,52 @@ fn the_command_finds_a_point_by_place_and_by_identity() {
         let (found, _, err) = gaincell(root, &["explain", point]);
         assert!(found == code && err.contains(words), "{point}: {found} {err}");
     }
+}
+
+#[test]
+fn every_row_of_a_run_is_checked_and_rows_that_ngspice_did_not_make_are_named() {
+    let out = tempfile::Builder::new().prefix("gain cell ").tempdir().unwrap();
+    let project = Project::find(Some(root()), Some(out.path())).unwrap();
+    let spec = SweepSpec::read(&project.sweep_file("readout_dc").unwrap(), &project.benches()).unwrap();
+    let tech = Technology::find(&spec.tech, &project.technologies()).unwrap();
+    let check = |folder: &Path| {
+        let run = latest_run(&project, "readout_dc", &tech.name).unwrap();
+        let mut told = Vec::new();
+        let checked = explain_run(&project, &run, folder, 2, &mut |progress| {
+            told.push(progress.done);
+            true
+        });
+        let checked = checked.unwrap();
+        assert_eq!(told, (1..=checked.points).collect::<Vec<_>>());
+        checked
+    };
+    // Another simulator's rows: 41 uA whatever the voltage, where ngspice has 40.6 uA.
+    let respond = |_: &Circuit, _: &Job| Waveform {
+        axis: vec![0.34, 0.47],
+        signals: [("i(vbl)".to_string(), vec![41e-6; 2])].into(),
+    };
+    let mut fake = FakeSimulator::new(2, respond);
+    run_sweep(&project, &spec, &tech, "quick", &mut fake, &mut |_| true).unwrap();
+    let kept = out.path().join("kept");
+    let checked = check(&kept);
+    assert_eq!((checked.equal, checked.close, checked.points_off), (0, 0, checked.points));
+    assert!(
+        checked.off[0].starts_with("0 i_conv_a: ") && checked.off[0].ends_with("e-3 relative"),
+        "{:?}",
+        checked.off
+    );
+    assert!((5e-3..2e-2).contains(&checked.largest_relative_difference), "{checked:?}");
+    assert!(std::fs::read_dir(kept.join("0")).unwrap().count() >= 2, "deck and start-up file");
+
+    run_sweep(&project, &spec, &tech, "quick", &mut pool(), &mut |_| true).unwrap();
+    let nothing = out.path().join("nothing");
+    let checked = check(&nothing);
+    // The three points, and those that the guard repeats.
+    assert!(checked.points >= 3 && checked.equal == checked.points, "{checked:?}");
+    assert_eq!((checked.largest_relative_difference, checked.outdated, checked.off.len()), (0.0, 0, 0));
+    assert!(std::fs::read_dir(&nothing).map_or(0, Iterator::count) == 0, "what agrees leaves no deck behind");
+
+    let stopped =
+        explain_run(&project, &latest_run(&project, "readout_dc", &tech.name).unwrap(), &nothing, 1, &mut |_| false);
+    assert_eq!(stopped.unwrap_err().kind(), gaincell::error::Kind::Interrupted);
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gaincell::Result;
-use gaincell::campaign::{DOMINATED, FLOOR_LABEL, SweepSummary, UNCHECKED, run_sweep};
+use gaincell::campaign::{
+    DOMINATED, FLOOR_LABEL, Stopped, SweepSummary, Trace, UNCHECKED, adaptive_of, read_json, run_adaptive, run_sweep,
+};
 use gaincell::dataset::{Dataset, Outcome};
 use gaincell::project::Project;
 use gaincell::simulate::{Answer, Circuit, FakeSimulator, Job, Simulator, Work, WorkFault};
@@ -225,4 +227,47 @@ fn a_corner_alone_is_served_from_the_whole_sweep() {
     let (summary, dataset) = run_sweep(&project, &hot, &tech, "quick", &mut fake, &mut |_| true).unwrap();
     assert_eq!((summary.points, summary.cached, fake.simulated()), (20, 20, 0));
     assert_eq!(dataset.all().unique_labels("corner"), ["hot"]);
+}
+
+/// A converter: no pulse up to 1.3 kohm, then a line of 10 V per kohm, 5 V from 1.8 kohm on, as the voltage of `v(b)`.
+fn converter(_: &Circuit, job: &Job) -> Waveform {
+    let v = (10.0 * (resistance(job) / 1e3 - 1.3)).clamp(0.0, 5.0);
+    Waveform { axis: vec![0.0, 1e-8], signals: [("v(b)".to_string(), vec![v, v])].into() }
+}
+
+#[test]
+fn an_adaptive_sweep_finds_the_knees_of_a_converter_and_its_file_has_every_round() {
+    let files = Files::new();
+    files.toml(
+        "other",
+        "[guard]\npoints = 0\n[adaptive]\ntarget = \"v_end\"\nerror = 2e-3\ninitial = 8\nbatch = 2\nmax_points = 40\n\
+         validation = 3\nclip = [\"0 V\", \"5 V\"]",
+    );
+    let project = Project::find(Some(&files.root), None).unwrap();
+    let spec = SweepSpec::read(&project.sweep_file("other").unwrap(), &project.benches()).unwrap();
+    let tech = Technology::find("generic28", &Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech")).unwrap();
+    let mut fake = FakeSimulator::new(3, converter);
+    let adaptive = adaptive_of(&spec).unwrap();
+    let run = run_adaptive(&project, &spec, adaptive, &tech, "quick", &mut fake, &mut |_| true).unwrap();
+
+    let folders: Vec<PathBuf> =
+        fs::read_dir(project.results().join("other")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let file = folders.iter().find(|path| path.is_dir()).unwrap().join("adaptive.json");
+    let trace: Trace = read_json(&file, "sweep").unwrap();
+    assert_eq!((&trace, trace.stopped), (&run.refined.trace, Stopped::ErrorReached));
+    assert_eq!(trace.rounds[0].points, 8);
+    assert!(trace.rounds.windows(2).all(|two| two[1].points == two[0].points + 2), "{:?}", trace.rounds);
+    // A gap of g beside a knee may cost (step/4)^2 g/3: it has to close before the sweep ends.
+    assert!(trace.rounds[0].knee_error > 2e-3, "{:?}", trace.rounds[0]);
+    let last = trace.rounds.last().unwrap();
+    assert!(last.knee_error <= 2e-3 && last.left_out_error <= 2e-3 && last.points < 30, "{last:?}");
+    for knee in [1300.0, 1800.0] {
+        let distance = |row: &gaincell::dataset::Row| (row.values["r_ohm"] - knee).abs();
+        let nearest = run.dataset.rows.iter().map(distance).fold(f64::INFINITY, f64::min);
+        assert!(nearest < 10.0, "the first eight are 143 ohm apart: {nearest} ohm from {knee} ohm");
+    }
+    for (r, expected) in [(1000.0, 0.0), (1290.0, 0.0), (1310.0, 0.1), (1550.0, 2.5), (1790.0, 4.9), (1990.0, 5.0)] {
+        let found = run.refined.surrogate.predict(&[r], None).mean;
+        assert!((found - expected).abs() < 0.02, "{r} ohm: {found} V, {expected} V");
+    }
 }

@@ -1,6 +1,7 @@
 //! The stages as a graph: sweeps to rows, rows to models, models to a table. Simulation and fits meet here.
 
 mod adaptive;
+mod choose;
 mod devices;
 mod estimate;
 mod forecast;
@@ -19,7 +20,9 @@ mod tech_check;
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
 pub use estimate::Estimate;
-pub use explain::{AGREEMENT, Compared, Explained, Explanation, Numbers, PointName, StoredRow, find_point};
+pub use explain::{
+    AGREEMENT, CheckedRun, Compared, Explained, Explanation, Numbers, PointName, StoredRow, explain_run, find_point,
+};
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
 pub use models::{Datasets, Models, SWEEPS, T_MAX_S, fit_models, idle_v_wbl_v, is_comparison, read_datasets};

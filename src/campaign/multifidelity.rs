@@ -1,4 +1,4 @@
-//! The low fidelity: a static sweep's curves, interpolated, times a factor.
+//! The low fidelity: a static sweep's curves, interpolated, and what they predict.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,6 @@ pub struct LowFidelity {
     /// Value across, and the curve there.
     curves: Vec<(f64, Spline)>,
     names: Vec<String>,
-    along: usize,
-    across: Option<usize>,
     spec: MultifidelitySpec,
 }
 
@@ -35,10 +33,8 @@ impl LowFidelity {
             let message = format!("sweep `{}` has no sampled measurement \"{}\"", low.sweep, low.curve);
             return Err(wrong(message, "curve", format!("a `sample` among {}", known.join(", "))).into());
         };
-        let place = |name: &String| spec.parameters.iter().position(|p| p.name == *name).unwrap_or(0);
-        let (along, across) = (low.at.first().map_or(0, place), low.at.get(1).map(place));
-        let varied: Vec<String> = of.parameters.iter().map(|p| p.column()).collect();
-        if varied.len() > 1 || varied.len() != usize::from(across.is_some()) {
+        let varied: Vec<String> = of.parameters.iter().filter(|p| p.values.len() != 1).map(|p| p.column()).collect();
+        if varied.len() > 1 || varied.len() + 1 != low.at.len() {
             let message = format!("sweep `{}` varies {} parameters beside its curve", low.sweep, varied.len());
             return Err(
                 wrong(message, "at", "the parameter along the curve, then the one that it varies".into()).into()
@@ -57,21 +53,25 @@ impl LowFidelity {
         }
         curves.sort_by(|a, b| a.0.total_cmp(&b.0));
         let names = spec.parameters.iter().map(|p| p.name.clone()).collect();
-        Ok(LowFidelity { curves, names, along, across, spec: low.clone() })
+        Ok(LowFidelity { curves, names, spec: low.clone() })
     }
 
-    /// Its prediction at `at`; zero where the factor has no value. Beyond the static sweep's ranges it goes on as a
-    /// straight line, which the correction takes up.
+    /// Its prediction at `at`; zero where it has no value. Beyond the static sweep's ranges a curve goes on as a straight
+    /// line, which the correction takes up.
     pub fn value(&self, at: &[f64]) -> f64 {
-        let here = |curve: &Spline| curve.value(at[self.along]);
-        let carried = match self.across {
-            None => here(&self.curves[0].1),
+        let mut values: BTreeMap<&str, f64> = self.names.iter().map(String::as_str).zip(at.iter().copied()).collect();
+        let place = |k: usize| self.spec.at.get(k)?.eval(&|name| values.get(name).copied()).ok();
+        let Some(along) = place(0) else { return 0.0 };
+        let carried = match place(1) {
+            None => self.curves[0].1.value(along),
             Some(across) => {
-                let (x, y) = self.curves.iter().map(|(x, curve)| (*x, here(curve))).unzip();
-                Spline::not_a_knot(x, y).map_or(0.0, |spline| spline.value(at[across]))
+                let (x, y) = self.curves.iter().map(|(x, curve)| (*x, curve.value(along))).unzip();
+                Spline::not_a_knot(x, y).map_or(0.0, |spline| spline.value(across))
             }
         };
-        let values: BTreeMap<&str, f64> = self.names.iter().map(String::as_str).zip(at.iter().copied()).collect();
-        carried * self.spec.times.eval(&|name| values.get(name).copied()).unwrap_or(0.0)
+        let curve = self.spec.curve.to_ascii_lowercase();
+        values.insert(&curve, carried);
+        let predicted = self.spec.predicts.eval(&|name| values.get(name).copied()).unwrap_or(0.0);
+        if predicted.is_finite() { predicted } else { 0.0 }
     }
 }

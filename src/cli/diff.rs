@@ -105,7 +105,7 @@ fn compared(comparison: &Comparison) -> usize {
 }
 
 /// The folder of a run from what a user wrote.
-fn find(context: &Context, name: &str) -> Result<PathBuf> {
+pub(super) fn find(context: &Context, name: &str) -> Result<PathBuf> {
     let given = PathBuf::from(name);
     if given.join("manifest.json").is_file() {
         return std::fs::canonicalize(&given).map_err(|source| Error::io(&given, "find the run", source));

@@ -1,21 +1,23 @@
 //! `gaincell explain`.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 
 use super::Context;
-use super::output::{print, print_json, table};
-use crate::campaign::{AGREEMENT, Compared, Explanation, Numbers, PointName, find_point};
+use super::output::{Bar, print, print_json, table};
+use crate::campaign::{AGREEMENT, Compared, Explanation, Numbers, PointName, explain_run, find_point};
 use crate::error::{Kind, Problem, Result};
 
 /// Which point to explain.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gaincell explain retention:7\n  gaincell explain variability_cell:801 --run\n  gaincell explain 3f9a0c41 --out-dir /scratch/point --json"
+    after_help = "Examples:\n  gaincell explain retention:7\n  gaincell explain variability_cell:801 --run\n  gaincell explain 3f9a0c41 --out-dir /scratch/point --json\n  gaincell explain readout --all --run"
 )]
 pub(super) struct ExplainArgs {
-    /// <sweep>:<index>, the place in the sweep's design; or the identity of a point or its first digits
+    /// <sweep>:<index>, the place in the sweep's design; or the identity of a point or its first digits; with --all a run, as
+    /// `gaincell diff` takes it
     point: String,
     /// Where the deck and its start-up file are written [default: results/explain/<sweep>-<index>/]
     #[arg(long, value_name = "DIR")]
@@ -23,9 +25,15 @@ pub(super) struct ExplainArgs {
     /// Run `ngspice -b` on the deck and compare with the stored row
     #[arg(long)]
     run: bool,
+    /// Check every ok row of a run, --workers at once; decks of what differs are kept
+    #[arg(long, requires = "run")]
+    all: bool,
 }
 
 pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<()> {
+    if args.all {
+        return explain_all(context, args);
+    }
     let name = PointName::parse(&args.point)?;
     let mut simulator = || super::sweep::pool(context)?.identity();
     let explained = find_point(&context.project, &name, context.common.tech.as_deref(), &mut simulator)?;
@@ -44,6 +52,46 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<()> {
         )
         .help("the table above says which; the deck's folder holds everything to look further")
         .into());
+    }
+    Ok(())
+}
+
+/// Every ok row of a run.
+fn explain_all(context: &Context, args: &ExplainArgs) -> Result<()> {
+    let run = super::diff::find(context, &args.point)?;
+    let results = context.project.results().join("explain");
+    let name = run.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned());
+    let folder = args.out_dir.clone().unwrap_or_else(|| results.join(name));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = context.common.workers.map_or(cores, |workers| workers as usize);
+    let mut bar = Bar::new(context, "plain ngspice");
+    let checked = explain_run(&context.project, &run, &folder, threads, &mut |progress| {
+        bar.tell(progress);
+        !context.interrupt.load(Ordering::SeqCst)
+    });
+    bar.finish();
+    let checked = checked?;
+    if context.common.json {
+        print_json(&checked)?;
+    } else {
+        print(&format!(
+            "{} on {}: {} ok rows, {} equal bit for bit in plain ngspice, {} within {AGREEMENT:e}, {} further off, {} of another \
+             identity; largest relative difference {:.1e}\n",
+            checked.sweep,
+            checked.tech,
+            checked.points,
+            checked.equal,
+            checked.close,
+            checked.points_off,
+            checked.outdated,
+            checked.largest_relative_difference
+        ))?;
+        checked.off.iter().try_for_each(|off| print(&format!("  {off}\n")))?;
+    }
+    if checked.points_off > 0 {
+        let message = format!("{} of {} rows differ by more than {AGREEMENT:e}", checked.points_off, checked.points);
+        let help = format!("their decks are in {}", folder.display());
+        return Err(Problem::new(Kind::VerdictFailed, message).help(help).into());
     }
     Ok(())
 }

@@ -284,10 +284,17 @@ fn how_it_stopped(trace: &Trace) -> String {
         Stopped::MaxPoints => "max_points came before the error was reached",
         Stopped::NothingLeft => "no other point is left in the ranges",
     };
-    format!(
-        "{stopped} with {} points: of full scale {:.2e} left out, {:.2e} on points kept apart, {:.1e} asked for",
-        last.points, last.left_out_error, last.validation_error, trace.error
-    )
+    let mut text = format!("{stopped} with {} points: of full scale {:.2e} left out", last.points, last.left_out_error);
+    if let Some(error) = last.validation_error {
+        text += &format!(", {error:.2e} on points kept apart");
+    }
+    if last.knee_error > 0.0 {
+        text += &format!(", {:.2e} at most for knees between points", last.knee_error);
+    }
+    if let Some(error) = trace.low_error {
+        text += &format!(", {error:.2e} for the static shape alone");
+    }
+    text + &format!(", {:.1e} asked for", trace.error)
 }
 
 /// The summaries as text.

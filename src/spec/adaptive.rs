@@ -14,12 +14,13 @@
 //! [multifidelity]
 //! sweep = "nonlinearity_dc"  # a static sweep that runs first
 //! curve = "i_cell"           # its sampled measurement
-//! at = ["v_store", "v_bl"]   # this sweep's parameters: along the curve, then across the static sweep's own parameter
-//! times = "t_pulse"          # factor that makes it a prediction of the target
+//! at = ["v_store", "v_bl"]   # expressions in this sweep's parameters: along the curve, then across the static sweep's own
+//! times = "t_pulse"          # factor that makes it a prediction of the target; or, with the curve's own name,
+//! # predicts = "q_in / i_conv"
 //! ```
 
 use crate::error::{Kind, Problem};
-use crate::expr::Expr;
+use crate::expr::{Expr, Operator};
 use crate::keys::Keys;
 
 use super::{MeasureSpec, ParameterSpec};
@@ -52,10 +53,10 @@ pub struct MultifidelitySpec {
     pub sweep: String,
     /// Its sampled measurement's name in its file.
     pub curve: String,
-    /// Parameters of this sweep along the curve and, if the static sweep varies one, across it.
-    pub at: Vec<String>,
-    /// Factor, an expression in this sweep's parameters.
-    pub times: Expr,
+    /// Where on the curve, an expression in this sweep's parameters and, if the static sweep varies one, its value.
+    pub at: Vec<Expr>,
+    /// Prediction of the target, an expression in this sweep's parameters and the curve's name.
+    pub predicts: Expr,
 }
 
 pub(super) fn read_adaptive(
@@ -116,25 +117,85 @@ pub(super) fn read_multifidelity(keys: &Keys<'_>, parameters: &[ParameterSpec]) 
     }
     let at = table.strings("at").unwrap_or_default();
     let known: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-    for name in at.iter().filter(|name| !known.contains(&name.as_str())) {
-        let problem = Problem::new(Kind::SpecKey, format!("this sweep has no parameter \"{name}\""));
-        table.problem(problem.accepted(known.join(", ")), "at");
-    }
-    if !at.is_empty() && at.len() > 2 {
-        let problem = Problem::new(Kind::SpecKey, "a static curve depends on one or two parameters");
-        table.problem(problem.accepted("one name, or two"), "at");
-    }
-    let text = table.string("times").unwrap_or_else(|| "1".to_string());
-    let times = Expr::parse(&text).map_err(|error| {
-        let problem = Problem::new(Kind::SpecKey, error.to_string());
-        table.problem(problem.accepted("an expression in this sweep's parameters, as in \"t_pulse\""), "times");
-    });
-    if let Ok(times) = &times {
-        for name in times.names().iter().filter(|name| !known.contains(&name.as_str())) {
+    let read = |key: &str, text: &str, known: &[&str]| {
+        let expr = Expr::parse(text).map_err(|error| {
+            let problem = Problem::new(Kind::SpecKey, error.to_string());
+            table.problem(problem.accepted(format!("an expression in {}", known.join(", "))), key);
+        });
+        let names = expr.as_ref().map(Expr::names).unwrap_or_default();
+        for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
             let problem = Problem::new(Kind::SpecKey, format!("this sweep has no parameter `{name}`"));
-            table.problem(problem.accepted(known.join(", ")), "times");
+            table.problem(problem.accepted(known.join(", ")), key);
+        }
+        expr.ok()
+    };
+    if at.len() > 2 {
+        let problem = Problem::new(Kind::SpecKey, "a static curve depends on one or two parameters");
+        table.problem(problem.accepted("one expression, or two"), "at");
+    }
+    let at: Vec<Expr> = at.iter().filter_map(|text| read("at", text, &known)).collect();
+    let curve_name = curve.to_ascii_lowercase();
+    let with_curve: Vec<&str> = known.iter().copied().chain([curve_name.as_str()]).collect();
+    let predicts = match (table.string("times"), table.string("predicts")) {
+        (Some(_), Some(_)) => {
+            let problem = Problem::new(Kind::SpecKey, "`times` and `predicts` both say what the curve predicts");
+            table.problem(problem.accepted("one of the two"), "predicts");
+            None
+        }
+        (_, Some(text)) => read("predicts", &text, &with_curve),
+        (times, None) => {
+            let factor = read("times", times.as_deref().unwrap_or("1"), &known);
+            let curve = Box::new(Expr::Name(curve_name.clone()));
+            factor.map(|factor| Expr::Binary(curve, Operator::Multiply, Box::new(factor)))
+        }
+    };
+    table.finish();
+    Some(MultifidelitySpec { sweep, curve, at, predicts: predicts? })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Result;
+    use crate::spec::SweepSpec;
+
+    fn read(multifidelity: &str) -> Result<SweepSpec> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("rc.cir"), "t\n").unwrap();
+        let text = format!(
+            "schema = 1\nname = \"rc\"\ntech = \"generic28\"\nbench = \"rc.cir\"\n\
+             [parameters.q_in]\nunit = \"C\"\nfrom = \"0 fC\"\nto = \"700 fC\"\nsteps = 3\n\
+             [[measure]]\nname = \"width\"\nunit = \"s\"\nat = \"v(b)\"\ntime = \"1 ns\"\n\
+             [adaptive]\ntarget = \"width\"\nerror = 1e-3\n\
+             [multifidelity]\nsweep = \"rc_dc\"\ncurve = \"i_conv\"\n{multifidelity}\n"
+        );
+        let path = dir.path().join("a.toml");
+        std::fs::write(&path, text).unwrap();
+        SweepSpec::read(&path, dir.path())
+    }
+
+    #[test]
+    fn the_curve_is_taken_anywhere_and_predicts_anything() {
+        let spec = read("at = [\"0.45 - q_in / 8p\"]\npredicts = \"q_in / i_conv\"").unwrap().multifidelity.unwrap();
+        let at = |name: &str| (name == "q_in").then_some(0.4e-12);
+        assert!((spec.at[0].eval(&at).unwrap() - 0.4).abs() < 1e-12);
+        let both = |name: &str| if name == "i_conv" { Some(40e-6) } else { at(name) };
+        assert!((spec.predicts.eval(&both).unwrap() - 10e-9).abs() < 1e-21);
+        let times = read("at = [\"q_in\"]\ntimes = \"3\"").unwrap().multifidelity.unwrap();
+        assert!((times.predicts.eval(&both).unwrap() - 120e-6).abs() < 1e-15);
+    }
+
+    #[test]
+    fn names_that_are_not_there_and_two_predictions_are_refused() {
+        for (text, word) in [
+            ("at = [\"v_bl\"]", "v_bl"),
+            ("at = [\"q_in\"]\ntimes = \"i_conv\"", "i_conv"),
+            ("at = [\"q_in\"]\npredicts = \"q_in / i_cell\"", "i_cell"),
+            ("at = [\"q_in\"]\ntimes = \"2\"\npredicts = \"i_conv\"", "both"),
+            ("at = [\"q_in +\"]", "expression"),
+        ] {
+            let error = read(text).unwrap_err();
+            let told = error.problems().iter().map(|p| format!("{p:?}")).collect::<String>();
+            assert!(told.contains(word), "{text}: {told}");
         }
     }
-    table.finish();
-    Some(MultifidelitySpec { sweep, curve, at, times: times.ok()? })
 }

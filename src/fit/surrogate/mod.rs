@@ -1,16 +1,19 @@
 //! A surrogate for any measurement over any parameters: what adaptive and multi-fidelity sweeps decide by.
 //!
 //! Kriging ([`process`]) in the unit cube of the parameters, with a linear trend, or with a low-fidelity trend (co-kriging
-//! as of M. C. Kennedy and A. O'Hagan, Biometrika 87, 1 (2000): `y = b + rho low(x) + delta(x)`). Kernel and the scale of
-//! each axis that could be logarithmic are chosen by the leave-one-out error. A response that clips (a pulse that cannot be
+//! as of M. C. Kennedy and A. O'Hagan, Biometrika 87, 1 (2000): `y = b + rho low(x) + delta(x)`). Kernel, the scale of each
+//! axis that could be logarithmic, and along which axes the response is all but straight, are chosen by the leave-one-out
+//! error. A response that clips (a pulse that cannot be
 //! shorter than none, or longer than its window) is modelled as a smooth latent one between the bounds: clipped points do
-//! not bend it, and where it is surely beyond a bound nothing is uncertain.
+//! not bend it, and where it is surely beyond a bound nothing is uncertain. Where clipped points contradict it there is a knee,
+//! and they bend the response there alone ([`knees`]).
 
 mod kernel;
+mod knees;
 mod process;
 mod tune;
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
 pub use kernel::Kernel;
@@ -19,12 +22,21 @@ pub use process::{Hyperparameters, Prediction, Process};
 use crate::Result;
 use crate::fit::failed;
 
+use knees::Knees;
+use tune::Begin;
+
 /// Most points that hyperparameters are searched on; the process itself uses all.
 const TUNED_ON: usize = 350;
 /// The same while kernel, scales and degree are chosen.
 const CHOSEN_ON: usize = 120;
 /// Share of the clip's span within which a value counts as clipped.
 const CLIP_SLACK: f64 = 1e-3;
+/// Greatest squared error over its predicted variance that one sample's counts as.
+const MOST_MISFIT: f64 = 1e6;
+/// What the expectation that errors are as predicted weighs, in samples.
+const PRIOR_WEIGHT: f64 = 0.05;
+/// Where the search for what is not straight along an axis begins, in deviations of the line.
+const FIRST_BEND: f64 = 0.02;
 
 /// One parameter's range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -73,6 +85,9 @@ pub struct Surrogate {
     scale: f64,
     low_scale: f64,
     clip: Option<(f64, f64)>,
+    knees: Option<Knees>,
+    /// By sample of the smooth part: where it is, and its squared leave-one-out error over the predicted variance.
+    misfits: Vec<(Vec<f64>, f64)>,
     /// Leave-one-out error and its predicted deviation by sample, in the measurement's unit.
     left_out: Vec<(f64, f64)>,
 }
@@ -89,7 +104,7 @@ impl Surrogate {
         }
         let with_low = samples.first().is_some_and(|s| s.low.is_some());
         let inside: Vec<&Sample> = samples.iter().filter(|s| !is_clipped(s.value, options.clip)).collect();
-        if inside.len() < axes.len() + 3 {
+        if inside.len() < axes.len() + 2 {
             let message = format!("{} samples that are not clipped cannot shape a surrogate", inside.len());
             return Err(failed("surrogate", message, "simulate more initial points"));
         }
@@ -112,9 +127,9 @@ impl Surrogate {
             let values: Vec<f64> = some().map(|(_, value)| *value).collect();
             (units, trend, values)
         };
-        let tuned = |logarithmic: &[bool], degree, kernel, most, start: Option<&Hyperparameters>| {
+        let tuned = |logarithmic: &[bool], degree, most, begin: Begin<'_>| {
             let (units, trend, values) = setting(logarithmic, degree, most);
-            let hyper = tune::most_likely(kernel, &units, &trend, &values, start, options.seed)?;
+            let hyper = tune::most_likely(&units, &trend, &values, begin, options.seed)?;
             Some(Shape { logarithmic: logarithmic.to_vec(), degree, hyper })
         };
         // Choices are judged on no more samples than tell them apart; the process of all samples is built once.
@@ -128,33 +143,60 @@ impl Surrogate {
         let finished = |shape: Shape| {
             let (units, trend, values) = setting(&shape.logarithmic, shape.degree, usize::MAX);
             let process = Process::new(&shape.hyper, &units, &trend, &values)?;
-            let (axes, left_out) = (axes.to_vec(), Vec::new());
-            let mut surrogate = Surrogate { axes, shape, process, offset: least, scale, low_scale, clip, left_out };
-            surrogate.left_out = surrogate.leave_one_out(samples);
+            let left_out = process.leave_one_out();
+            let misfit = |(unit, (error, sd)): (Vec<f64>, &(f64, f64))| (unit, (error / sd).powi(2).min(MOST_MISFIT));
+            let misfits = units.into_iter().zip(&left_out).map(misfit).collect();
+            let (axes, offset) = (axes.to_vec(), least);
+            let mut surrogate = Surrogate {
+                axes,
+                shape,
+                process,
+                offset,
+                scale,
+                low_scale,
+                clip,
+                knees: None,
+                misfits,
+                left_out: Vec::new(),
+            };
+            surrogate.knees = surrogate.knees_of(samples);
+            surrogate.left_out = surrogate.leave_one_out(samples, &left_out);
             Some(surrogate)
         };
         let better = |a: &(f64, Shape), b: &(f64, Shape)| a.0.total_cmp(&b.0);
         let chosen = match start {
             Some(shape) => Some(shape.clone()),
             None => {
-                let degrees = if with_low { 0..=2 } else { 1..=4 };
+                let degrees = if with_low { 0..=2 } else { 1..=2 };
+                let least = *degrees.start();
                 let enough = |degree: &usize| {
-                    terms(&vec![0.5; axes.len()], with_low.then_some(0.5), *degree).len() * 2 <= inside.len()
+                    let terms = terms(&vec![0.5; axes.len()], with_low.then_some(0.5), *degree).len();
+                    terms * 2 <= inside.len() || (*degree == least && terms < inside.len())
                 };
                 let mut tried = Vec::new();
                 for logarithmic in scales(axes) {
                     for degree in degrees.clone().filter(enough) {
-                        for kernel in Kernel::ALL {
-                            let shape = tuned(&logarithmic, degree, kernel, CHOSEN_ON, None);
+                        for kernel in Kernel::TRIED {
+                            let shape = tuned(&logarithmic, degree, CHOSEN_ON, Begin::Anew(kernel));
                             tried.extend(shape.and_then(|shape| judged(shape, TUNED_ON)));
                         }
                     }
                 }
-                tried.into_iter().min_by(better).map(|(_, shape)| shape)
+                let mut best = tried.into_iter().min_by(better);
+                // One axis after the other: is the response all but straight along it?
+                for axis in 0..if axes.len() > 1 { axes.len() } else { 0 } {
+                    let Some((_, shape)) = &best else { break };
+                    let mut begin = shape.hyper.clone();
+                    begin.bends[axis] = Some(FIRST_BEND);
+                    let straight = tuned(&shape.logarithmic, shape.degree, CHOSEN_ON, Begin::At(&begin));
+                    let straight = straight.and_then(|shape| judged(shape, TUNED_ON));
+                    best = best.into_iter().chain(straight).min_by(better);
+                }
+                best.map(|(_, shape)| shape)
             }
         };
         let polished = chosen.and_then(|shape| {
-            let again = tuned(&shape.logarithmic, shape.degree, shape.hyper.kernel, TUNED_ON, Some(&shape.hyper));
+            let again = tuned(&shape.logarithmic, shape.degree, TUNED_ON, Begin::At(&shape.hyper));
             let both = [Some(shape), again].into_iter().flatten();
             both.filter_map(|shape| judged(shape, TUNED_ON)).min_by(better).and_then(|(_, shape)| finished(shape))
         });
@@ -165,6 +207,18 @@ impl Surrogate {
 
     /// Mean and standard deviation at `at`, clipped.
     pub fn predict(&self, at: &[f64], low: Option<f64>) -> Prediction {
+        let smooth = self.smooth(at, low);
+        match (self.clip, &self.knees) {
+            (Some((bottom, top)), Some(knees)) => {
+                let mean = smooth.mean + knees.value(&unit(&self.axes, &self.shape.logarithmic, at));
+                Prediction { mean: mean.clamp(bottom, top), ..smooth }
+            }
+            _ => smooth,
+        }
+    }
+
+    /// The prediction of the smooth part alone, clipped.
+    fn smooth(&self, at: &[f64], low: Option<f64>) -> Prediction {
         let latent = self.latent(at, low);
         let Some((bottom, top)) = self.clip else { return latent };
         let inside = |x: f64| x.clamp(bottom, top);
@@ -180,10 +234,51 @@ impl Surrogate {
         Prediction { mean: self.offset + self.scale * found.mean, sd: self.scale * found.sd }
     }
 
-    /// How alike two points are, from 0 to 1.
-    pub fn correlation(&self, a: &[f64], b: &[f64]) -> f64 {
+    /// Which plateau a value stands at: the lower (`false`) or the upper one (`true`), if it does.
+    pub fn plateau(&self, value: f64) -> Option<bool> {
+        let (bottom, top) = self.clip?;
+        is_clipped(value, self.clip).then_some(value > 0.5 * (bottom + top))
+    }
+
+    /// How far apart two points are, each axis in units of its range.
+    pub fn distance(&self, a: &[f64], b: &[f64]) -> f64 {
         let unit = |at: &[f64]| unit(&self.axes, &self.shape.logarithmic, at);
-        self.shape.hyper.kernel.correlation(&unit(a), &unit(b), &self.shape.hyper.lengths)
+        squared_distance(&unit(a), &unit(b)).sqrt()
+    }
+
+    /// How much greater squared errors are near `at` than the process predicts, by the leave-one-out errors of the samples
+    /// about one spacing around it: 1 where they are as predicted. A stationary process is as sure beside a bend as on a
+    /// plain, and this tells them apart.
+    pub fn misfit(&self, at: &[f64]) -> f64 {
+        let at = unit(&self.axes, &self.shape.logarithmic, at);
+        let spacing = (self.misfits.len() as f64).powf(-1.0 / self.axes.len() as f64);
+        let (mut weights, mut sum) = (PRIOR_WEIGHT, PRIOR_WEIGHT);
+        for (point, misfit) in &self.misfits {
+            let weight = (-0.5 * squared_distance(point, &at) / (0.75 * spacing).powi(2)).exp();
+            weights += weight;
+            sum += weight * misfit;
+        }
+        sum / weights
+    }
+
+    /// Share of the ranges, in volume, that one sample tells of.
+    pub fn reach(&self) -> f64 {
+        let hyper = &self.shape.hyper;
+        // The integral of a squared exponential of that length; a line is known as a whole.
+        let along = |(length, bend): (&f64, &Option<f64>)| match bend {
+            Some(_) => 1.0,
+            None => (length * std::f64::consts::TAU.sqrt()).min(1.0),
+        };
+        hyper.lengths.iter().zip(&hyper.bends).map(along).product()
+    }
+
+    /// What simulating one of `places` after the other leaves of the others' uncertainty.
+    pub fn look_ahead(&self, places: &[Vec<f64>]) -> LookAhead<'_> {
+        let at: Vec<Vec<f64>> = places.iter().map(|at| unit(&self.axes, &self.shape.logarithmic, at)).collect();
+        let told: Vec<DVector<f64>> = at.iter().map(|at| self.process.told(at)).collect();
+        let hyper = &self.shape.hyper;
+        let open = at.iter().zip(&told).map(|(at, told)| (hyper.covariance(at, at) - told.norm_squared()).max(0.0));
+        LookAhead { hyper, before: open.collect(), explained: vec![Vec::new(); at.len()], at, told }
     }
 
     /// Root mean square of the leave-one-out errors, in the measurement's unit.
@@ -206,20 +301,64 @@ impl Surrogate {
         &self.shape
     }
 
-    fn leave_one_out(&self, samples: &[Sample]) -> Vec<(f64, f64)> {
-        let mut inside = self.process.leave_one_out().into_iter();
-        samples
-            .iter()
-            .filter_map(|sample| {
-                if is_clipped(sample.value, self.clip) {
-                    // A clipped sample took no part in the latent response: its prediction is one already.
-                    let found = self.predict(&sample.at, sample.low);
-                    Some((found.mean - sample.value, found.sd))
-                } else {
-                    inside.next().map(|(error, sd)| (self.scale * error, self.scale * sd))
-                }
-            })
-            .collect()
+    /// What standing samples contradict the smooth part by.
+    fn knees_of(&self, samples: &[Sample]) -> Option<Knees> {
+        let (bottom, top) = self.clip?;
+        let miss = |sample: &Sample| match is_clipped(sample.value, self.clip) {
+            true => sample.value - self.smooth(&sample.at, sample.low).mean,
+            false => 0.0,
+        };
+        let units: Vec<Vec<f64>> = samples.iter().map(|s| unit(&self.axes, &self.shape.logarithmic, &s.at)).collect();
+        Knees::new(&units, &samples.iter().map(miss).collect::<Vec<f64>>(), top - bottom)
+    }
+
+    /// `inside` has those of the smooth part's samples.
+    fn leave_one_out(&self, samples: &[Sample], inside: &[(f64, f64)]) -> Vec<(f64, f64)> {
+        let mut inside = inside.iter();
+        let knees = self.knees.as_ref().map_or_else(|| vec![0.0; samples.len()], Knees::leave_one_out);
+        let one = |(sample, knee): (&Sample, f64)| match self.clip {
+            // A clipped sample took no part in the smooth part: its prediction is one already.
+            Some((bottom, top)) if is_clipped(sample.value, self.clip) => {
+                let found = self.smooth(&sample.at, sample.low);
+                Some(((found.mean + knee).clamp(bottom, top) - sample.value, found.sd))
+            }
+            _ => inside.next().map(|(error, sd)| (self.scale * error + knee, self.scale * sd)),
+        };
+        samples.iter().zip(knees).filter_map(one).collect()
+    }
+}
+
+/// Places that may be simulated together, and what those chosen so far tell of the rest (a pivoted Cholesky factorization of
+/// their posterior covariance; what samples between two places already tell of both, neither tells of the other).
+pub struct LookAhead<'a> {
+    hyper: &'a Hyperparameters,
+    at: Vec<Vec<f64>>,
+    told: Vec<DVector<f64>>,
+    /// Variances before any is chosen, in those of the process.
+    before: Vec<f64>,
+    /// Per place and choice, the square root of the variance that it explains, signed.
+    explained: Vec<Vec<f64>>,
+}
+
+impl LookAhead<'_> {
+    /// Takes note that the place at `index` is simulated.
+    pub fn choose(&mut self, index: usize) {
+        let left = self.before[index] * self.left(index) + self.hyper.nugget;
+        if !(left > 0.0) {
+            return;
+        }
+        let of = self.explained[index].clone();
+        for k in 0..self.at.len() {
+            let covariance = self.hyper.covariance(&self.at[k], &self.at[index]) - self.told[k].dot(&self.told[index]);
+            let known: f64 = self.explained[k].iter().zip(&of).map(|(a, b)| a * b).sum();
+            self.explained[k].push((covariance - known) / left.sqrt());
+        }
+    }
+
+    /// Share of the variance at the place at `index` that the chosen ones leave.
+    pub fn left(&self, index: usize) -> f64 {
+        let explained: f64 = self.explained[index].iter().map(|part| part * part).sum();
+        if self.before[index] > 0.0 { (1.0 - explained / self.before[index]).max(0.0) } else { 0.0 }
     }
 }
 
@@ -254,6 +393,10 @@ fn scales(axes: &[Axis]) -> Vec<Vec<bool>> {
             .collect();
     }
     all
+}
+
+fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
 }
 
 /// A point in the unit cube.

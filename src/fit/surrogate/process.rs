@@ -13,6 +13,10 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::kernel::Kernel;
 
+/// Weight of the slope along a straight axis beside its middle: the variance of a line that is as uncertain at its ends as
+/// a plain one is in slope and offset together, `1 + 3 s s'` for `s` from -1 to 1 (its mean over the axis is 2).
+const SLOPE: f64 = 3.0;
+
 /// Lengths and nugget, the nugget as a share of the process' variance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyperparameters {
@@ -20,8 +24,34 @@ pub struct Hyperparameters {
     pub kernel: Kernel,
     /// One length per axis, in the units of the points.
     pub lengths: Vec<f64>,
+    /// For an axis along which the response is all but straight, how much of it is not, in deviations of the line; `None` for
+    /// an axis as any other. As charge grows with time, whatever the other parameters make of its rate.
+    pub bends: Vec<Option<f64>>,
     /// Variance of the noise over the variance of the process.
     pub nugget: f64,
+}
+
+impl Hyperparameters {
+    /// Without straight axes.
+    pub fn stationary(kernel: Kernel, lengths: Vec<f64>, nugget: f64) -> Hyperparameters {
+        let bends = vec![None; lengths.len()];
+        Hyperparameters { kernel, lengths, bends, nugget }
+    }
+
+    /// Covariance of two points of the unit cube, as a share of the process' variance: a product over the axes.
+    pub fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
+        if self.bends.iter().all(Option::is_none) {
+            return self.kernel.correlation(a, b, &self.lengths);
+        }
+        let along = |k: usize| {
+            let plain = self.kernel.correlation(&a[k..=k], &b[k..=k], &self.lengths[k..=k]);
+            self.bends[k].map_or(plain, |bend| {
+                let (s, t) = (2.0 * a[k] - 1.0, 2.0 * b[k] - 1.0);
+                (1.0 + SLOPE * s * t + bend * bend * plain) / (1.0 + SLOPE + bend * bend)
+            })
+        };
+        (0..a.len()).map(along).product()
+    }
 }
 
 /// A conditioned process.
@@ -65,9 +95,9 @@ impl Process {
         }
         let mut correlation = DMatrix::zeros(n, n);
         for i in 0..n {
-            correlation[(i, i)] = 1.0 + hyper.nugget;
+            correlation[(i, i)] = hyper.covariance(&points[i], &points[i]) + hyper.nugget;
             for j in 0..i {
-                let value = hyper.kernel.correlation(&points[i], &points[j], &hyper.lengths);
+                let value = hyper.covariance(&points[i], &points[j]);
                 correlation[(i, j)] = value;
                 correlation[(j, i)] = value;
             }
@@ -104,6 +134,11 @@ impl Process {
         self.log_likelihood
     }
 
+    /// The values that it goes through.
+    pub fn observed(&self) -> impl Iterator<Item = f64> {
+        self.observed.iter().copied()
+    }
+
     /// What it was made with.
     pub fn hyperparameters(&self) -> &Hyperparameters {
         &self.hyper
@@ -116,14 +151,24 @@ impl Process {
 
     /// Mean and standard deviation at `at`, where the trend's terms are `trend`.
     pub fn predict(&self, at: &[f64], trend: &[f64]) -> Prediction {
-        let correlation = self.points.iter().map(|p| self.hyper.kernel.correlation(p, at, &self.hyper.lengths));
+        let correlation = self.points.iter().map(|p| self.hyper.covariance(p, at));
         let correlation = DVector::from_iterator(self.points.len(), correlation);
         let trend = DVector::from_column_slice(trend);
         let mean = trend.dot(&self.coefficients) + correlation.dot(&self.weights);
         let solved = self.factor.solve(&correlation);
         let open = &trend - self.solved_trend.transpose() * &correlation;
-        let share = 1.0 - correlation.dot(&solved) + open.dot(&self.trend_factor.solve(&open));
+        let share =
+            self.hyper.covariance(at, at) - correlation.dot(&solved) + open.dot(&self.trend_factor.solve(&open));
         Prediction { mean, sd: (self.variance * share.max(0.0)).sqrt() }
+    }
+
+    /// What the points tell of `at`: two points' posterior covariance, known trend taken for granted, is their covariance less the
+    /// product of these.
+    pub fn told(&self, at: &[f64]) -> DVector<f64> {
+        let mut told =
+            DVector::from_iterator(self.points.len(), self.points.iter().map(|p| self.hyper.covariance(p, at)));
+        self.factor.l_dirty().solve_lower_triangular_mut(&mut told);
+        told
     }
 
     /// For every point, the error (prediction less observation) that it has if it is left out, and its predicted standard
@@ -146,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn hyper(length: f64, nugget: f64) -> Hyperparameters {
-        Hyperparameters { kernel: Kernel::SquaredExponential, lengths: vec![length], nugget }
+        Hyperparameters::stationary(Kernel::SquaredExponential, vec![length], nugget)
     }
 
     fn constant(n: usize) -> DMatrix<f64> {
@@ -168,6 +213,28 @@ mod tests {
         let open = 1.0 - (near + far) / (1.0 + r);
         let expected = (variance * (1.0 - explained + open * open * (1.0 + r) / 2.0)).sqrt();
         assert!((found.sd - expected).abs() < 1e-12, "{} {expected}", found.sd);
+    }
+
+    #[test]
+    fn along_a_straight_axis_two_points_tell_of_all_others() {
+        // y = a(u) + t b(u) at the ends of t only, for any a and b: between, a line.
+        let (a, b) = (|u: f64| (9.0 * u).sin(), |u: f64| 1.0 + (7.0 * u).cos());
+        let ends = (0..24).map(|k| vec![f64::from(k / 2) / 11.0, f64::from(k % 2)]);
+        let points: Vec<Vec<f64>> = ends.collect();
+        let y: Vec<f64> = points.iter().map(|p| a(p[0]) + p[1] * b(p[0])).collect();
+        let mut hyper = Hyperparameters::stationary(Kernel::Matern92, vec![0.4, 0.5], 1e-10);
+        let plain = Process::new(&hyper, &points, &constant(24), &y).unwrap();
+        hyper.bends[1] = Some(1e-3);
+        let straight = Process::new(&hyper, &points, &constant(24), &y).unwrap();
+        for (u, t) in [(0.0, 0.5), (3.0 / 11.0, 0.25), (0.5, 0.6)] {
+            let expected = a(u) + t * b(u);
+            let found = straight.predict(&[u, t], &[1.0]);
+            assert!((found.mean - expected).abs() < 2e-3, "{u} {t}: {} {expected}", found.mean);
+            assert!((plain.predict(&[u, t], &[1.0]).mean - expected).abs() > 10.0 * (found.mean - expected).abs());
+        }
+        // At a point of the design nothing is uncertain; between, the bend's deviation at most, in deviations of the whole.
+        let sd = |at: [f64; 2]| straight.predict(&at, &[1.0]).sd / straight.variance.sqrt();
+        assert!(sd([3.0 / 11.0, 1.0]) < 1e-4 && sd([3.0 / 11.0, 0.5]) < 1e-3, "{}", sd([3.0 / 11.0, 0.5]));
     }
 
     #[test]

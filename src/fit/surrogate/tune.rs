@@ -7,6 +7,8 @@ use nalgebra::DMatrix;
 
 /// Lengths, as multiples of the axis' range.
 const LENGTHS: (f64, f64) = (0.03, 30.0);
+/// What is not straight along a straight axis, in deviations of the line.
+const BENDS: (f64, f64) = (1e-4, 1.0);
 /// Nugget: above what keeps the factorization safe in double precision, below one.
 const NUGGETS: (f64, f64) = (1e-10, 1e-1);
 /// Starts beside the first one.
@@ -14,24 +16,47 @@ const STARTS: u64 = 2;
 /// Evaluations of the likelihood per axis of the search, per start.
 const EVALUATIONS: usize = 30;
 
+/// Where the search begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begin<'a> {
+    /// From a few places, for one kernel.
+    Anew(Kernel),
+    /// From here alone, for its kernel and its straight axes.
+    At(&'a Hyperparameters),
+}
+
 /// The most likely process of one kernel; `None` if no start conditions.
 pub(super) fn most_likely(
-    kernel: Kernel,
     points: &[Vec<f64>],
     trend: &DMatrix<f64>,
     observed: &[f64],
-    start: Option<&Hyperparameters>,
+    begin: Begin<'_>,
     seed: u64,
 ) -> Option<Hyperparameters> {
     let axes = points.first()?.len();
-    let at = |x: &[f64]| Hyperparameters {
-        kernel,
-        lengths: x[..axes].iter().map(|l| l.exp().clamp(LENGTHS.0, LENGTHS.1)).collect(),
-        nugget: x[axes].exp().clamp(NUGGETS.0, NUGGETS.1),
+    let first = match begin {
+        Begin::Anew(kernel) => Hyperparameters::stationary(kernel, vec![1.0; axes], 1e-7),
+        Begin::At(hyper) => hyper.clone(),
+    };
+    // In order: a length per axis, a bend per straight axis, the nugget; all as logarithms.
+    let straight: Vec<usize> = (0..axes).filter(|k| first.bends[*k].is_some()).collect();
+    let unknowns = axes + straight.len() + 1;
+    let bound = |k: usize| match k {
+        k if k < axes => LENGTHS,
+        k if k + 1 < unknowns => BENDS,
+        _ => NUGGETS,
+    };
+    let at = |x: &[f64]| {
+        let value = |k: usize| x[k].exp().clamp(bound(k).0, bound(k).1);
+        let mut hyper = Hyperparameters { nugget: value(unknowns - 1), ..first.clone() };
+        hyper.lengths = (0..axes).map(value).collect();
+        for (k, axis) in straight.iter().enumerate() {
+            hyper.bends[*axis] = Some(value(axes + k));
+        }
+        hyper
     };
     // What lies outside the bounds costs a little, so that the simplex comes back.
     let outside = |x: &[f64]| -> f64 {
-        let bound = |k: usize| if k < axes { LENGTHS } else { NUGGETS };
         let over = |k: usize, v: f64| (bound(k).0.ln() - v).max(v - bound(k).1.ln()).max(0.0);
         x.iter().enumerate().map(|(k, v)| over(k, *v).powi(2)).sum()
     };
@@ -39,16 +64,15 @@ pub(super) fn most_likely(
         let likelihood = Process::new(&at(x), points, trend, observed).map(|process| process.log_likelihood());
         likelihood.map_or(f64::INFINITY, |l| -l + outside(x))
     };
-    let mut starts = vec![match start {
-        Some(hyper) => hyper.lengths.iter().map(|l| l.ln()).chain([hyper.nugget.ln()]).collect(),
-        None => (0..axes).map(|_| 0f64).chain([1e-7f64.ln()]).collect::<Vec<f64>>(),
-    }];
-    for k in 0..if start.is_some() { 0 } else { STARTS } {
+    let bends = straight.iter().filter_map(|k| first.bends[*k]);
+    let mut starts: Vec<Vec<f64>> =
+        vec![first.lengths.iter().copied().chain(bends).chain([first.nugget]).map(f64::ln).collect()];
+    for k in 0..if matches!(begin, Begin::At(_)) { 0 } else { STARTS } {
         let draw = |axis: usize| rng::uniform(seed, k, "surrogate", &axis.to_string());
         let length = |axis: usize| (0.2f64.ln()) + draw(axis) * (5.0f64 / 0.2).ln();
         starts.push((0..axes).map(length).chain([1e-8f64.ln() + draw(axes) * 1e5f64.ln()]).collect());
     }
-    let found = starts.into_iter().map(|x| simplex(&cost, x, EVALUATIONS * (axes + 1)));
+    let found = starts.into_iter().map(|x| simplex(&cost, x, EVALUATIONS * unknowns));
     let best = found.min_by(|a, b| a.1.total_cmp(&b.1))?;
     best.1.is_finite().then(|| at(&best.0))
 }
