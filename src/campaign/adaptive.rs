@@ -350,7 +350,7 @@ mod tests {
         let spec = |max_points| AdaptiveSpec { validation: 0, initial: 12, ..spec(1e-9, max_points) };
         let kink = |at: &[f64]| (at[0] - 0.37).abs();
         let (error, line) = error_after(&spec(30), &[Axis { low: 0.0, high: 1.0 }], &kink);
-        // A fifth of the range is that near.
+        // A fifth of the range is that near; the even points would be as well.
         assert!(share(&line, &kink) > 0.5, "{} {line:?}", share(&line, &kink));
         // Straight lines between even points miss a kink in the middle of a gap h by h/2, along a tent: h sqrt(h / 12) in root mean
         // square. With the same number of points the chosen ones are to miss less than half of that.

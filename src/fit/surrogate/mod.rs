@@ -34,7 +34,7 @@ const CLIP_SLACK: f64 = 1e-3;
 /// Greatest squared error over its predicted variance that one sample's counts as.
 const MOST_MISFIT: f64 = 1e6;
 /// What the expectation that errors are as predicted weighs, in samples.
-const PRIOR_WEIGHT: f64 = 0.05;
+const PRIOR_WEIGHT: f64 = 0.01;
 /// Where the search for what is not straight along an axis begins, in deviations of the line.
 const FIRST_BEND: f64 = 0.02;
 
