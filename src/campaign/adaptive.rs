@@ -22,6 +22,9 @@ const CANDIDATES: u64 = 3000;
 /// Kernel, scales and degree are chosen anew after so many batches; between, only lengths and nugget follow.
 const CHOOSE_EVERY: usize = 4;
 
+/// Starts from which the last fit's choices are made.
+const LAST_STARTS: u64 = 3;
+
 /// Why a sweep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -192,7 +195,7 @@ pub fn refine(
             let low_error = low.and_then(|_| missed(&|s| within(s.low.unwrap_or(0.0))));
             let trace = Trace { target, error, full_scale, stopped, low_simulated_s: 0.0, low_error, rounds };
             let all: Vec<Sample> = samples.iter().chain(&check).cloned().collect();
-            let surrogate = Surrogate::fit(axes, &all, &options, shape.as_ref())?;
+            let surrogate = last_fit(axes, &all, &options, shape.as_ref())?;
             return Ok(Refined { samples, surrogate, trace });
         }
         let knees = knees.into_iter().filter(|knee| !known.contains(&bits(&knee.at))).collect();
@@ -200,6 +203,19 @@ pub fn refine(
         known.extend(batch.iter().map(|at| bits(at)));
         samples.extend(measure(batch, false, &mut simulated_s, &mut failed)?);
     }
+}
+
+/// The fit that is kept has time to be chosen anew, from several starts: the one whose left-out samples it misses least.
+fn last_fit(axes: &[Axis], samples: &[Sample], options: &Options, shape: Option<&Shape>) -> Result<Surrogate> {
+    let mut best = Surrogate::fit(axes, samples, options, shape)?;
+    for start in 0..LAST_STARTS {
+        let seed = rng::bits(options.seed, start, "adaptive", "last fit");
+        let anew = Surrogate::fit(axes, samples, &Options { seed, ..*options }, None)?;
+        if anew.estimated_error() < best.estimated_error() {
+            best = anew;
+        }
+    }
+    Ok(best)
 }
 
 /// A point as a key.
