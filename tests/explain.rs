@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gaincell::campaign::{Explained, Explanation, StoredRow, explain_run, latest_run, run_sweep};
 use gaincell::dataset::{Outcome, Value};
@@ -86,30 +87,48 @@ fn explain(
 #[test]
 fn plain_ngspice_measures_the_same_on_a_point_of_every_sweep() {
     let project = Project::find(Some(root()), None).unwrap();
-    let mut pool = pool();
     let names = stems(&project.sweeps(), "toml");
     assert!(names.len() >= 12, "{names:?}");
-    let mut equal = Vec::new();
-    for name in &names {
-        let spec = SweepSpec::read(&project.sweep_file(name).unwrap(), &project.benches()).unwrap();
-        let tech = Technology::find(&spec.tech, &project.technologies()).unwrap();
-        let planner = Planner::new(&spec, &tech).unwrap();
-        let plan = planner.plan(&planner.design(), 0).unwrap();
-        // Neither the first point nor alone: another one runs before it on the warm circuit and leaves its alters behind.
-        let group = plan.groups.iter().max_by_key(|group| group.points.len()).unwrap();
-        let place = (2 * group.points.len()).div_ceil(3).min(group.points.len() - 1);
-        assert!(place > 0, "{name} has one point only");
-        let points = [&group.points[0], &group.points[place]];
-        assert_ne!(points[0].alters, points[1].alters, "{name}: the alters must matter");
-        let explanation = explain(&mut pool, &spec, &tech, &plan.startup, group, &points);
-        assert_eq!(explanation.measurements.len(), spec.measures.len());
-        for compared in &explanation.measurements {
-            // The bits are equal on every machine that both sides share; a bound would hide what makes them differ.
-            assert!(compared.stored.is_some() && compared.bit_for_bit, "{name}:{}: {compared:?}", explanation.index);
-            equal.push(format!("{name}:{} {}", explanation.index, compared.column));
-        }
+    // Some take a minute, a whole token the most, and it comes late in the alphabet; each core takes the next one from there.
+    let next = AtomicUsize::new(0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let compared: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut pool = pool();
+                    let mut compared = 0;
+                    while let Some(name) = names.iter().rev().nth(next.fetch_add(1, Ordering::Relaxed)) {
+                        compared += a_point_is_the_same(&project, name, &mut pool);
+                    }
+                    compared
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(compared >= names.len(), "{compared} measurements of {} sweeps", names.len());
+}
+
+/// Compares a point of a sweep, and says how many measurements of it were equal.
+fn a_point_is_the_same(project: &Project, name: &str, pool: &mut WorkerPool) -> usize {
+    let spec = SweepSpec::read(&project.sweep_file(name).unwrap(), &project.benches()).unwrap();
+    let tech = Technology::find(&spec.tech, &project.technologies()).unwrap();
+    let planner = Planner::new(&spec, &tech).unwrap();
+    let plan = planner.plan(&planner.design(), 0).unwrap();
+    // Neither the first point nor alone: another one runs before it on the warm circuit and leaves its alters behind.
+    let group = plan.groups.iter().max_by_key(|group| group.points.len()).unwrap();
+    let place = (2 * group.points.len()).div_ceil(3).min(group.points.len() - 1);
+    assert!(place > 0, "{name} has one point only");
+    let points = [&group.points[0], &group.points[place]];
+    assert_ne!(points[0].alters, points[1].alters, "{name}: the alters must matter");
+    let explanation = explain(pool, &spec, &tech, &plan.startup, group, &points);
+    assert_eq!(explanation.measurements.len(), spec.measures.len());
+    for compared in &explanation.measurements {
+        // The bits are equal on every machine that both sides share; a bound would hide what makes them differ.
+        assert!(compared.stored.is_some() && compared.bit_for_bit, "{name}:{}: {compared:?}", explanation.index);
     }
-    println!("bit for bit: {}", equal.join(", "));
+    explanation.measurements.len()
 }
 
 fn measurement(column: &str, how: How) -> Measurement {
