@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
-use crate::spec::{MultifidelitySpec, SweepSpec};
+use crate::spec::{MultifidelitySpec, SUPPLY, SweepSpec};
 use crate::spline::Spline;
 
 /// What a static sweep says of a point.
@@ -14,15 +14,22 @@ pub struct LowFidelity {
     curves: Vec<(f64, Spline)>,
     names: Vec<String>,
     spec: MultifidelitySpec,
+    vdd_v: f64,
 }
 
 impl LowFidelity {
-    /// Reads the curves of `rows`, the run of the static sweep `of`, for the sweep `spec`.
+    /// Reads the curves of `rows`, the run of the static sweep `of`, for the sweep `spec` at the supply `vdd_v` [V].
     ///
     /// # Errors
     /// [`Kind::SpecKey`] if the static sweep has no such curve, or varies more than one parameter or another one than `at`
     /// says; [`Kind::FitFailed`] if it has no good row.
-    pub fn new(spec: &SweepSpec, low: &MultifidelitySpec, of: &SweepSpec, rows: &Dataset) -> Result<LowFidelity> {
+    pub fn new(
+        spec: &SweepSpec,
+        low: &MultifidelitySpec,
+        of: &SweepSpec,
+        rows: &Dataset,
+        vdd_v: f64,
+    ) -> Result<LowFidelity> {
         let wrong = |message: String, key: &str, accepted: String| {
             Problem::new(Kind::SpecKey, message).file(&spec.file).key(format!("multifidelity.{key}")).accepted(accepted)
         };
@@ -53,13 +60,14 @@ impl LowFidelity {
         }
         curves.sort_by(|a, b| a.0.total_cmp(&b.0));
         let names = spec.parameters.iter().map(|p| p.name.clone()).collect();
-        Ok(LowFidelity { curves, names, spec: low.clone() })
+        Ok(LowFidelity { curves, names, spec: low.clone(), vdd_v })
     }
 
     /// Its prediction at `at`; zero where it has no value. Beyond the static sweep's ranges a curve goes on as a straight
     /// line, which the correction takes up.
     pub fn value(&self, at: &[f64]) -> f64 {
         let mut values: BTreeMap<&str, f64> = self.names.iter().map(String::as_str).zip(at.iter().copied()).collect();
+        values.entry(SUPPLY).or_insert(self.vdd_v);
         let place = |k: usize| self.spec.at.get(k)?.eval(&|name| values.get(name).copied()).ok();
         let Some(along) = place(0) else { return 0.0 };
         let carried = match place(1) {

@@ -43,7 +43,7 @@ pub fn run_adaptive(
         let of = SweepSpec::read_on(&project.sweep_file(&multifidelity.sweep)?, &project.benches(), tech)?;
         let (rows, simulated_s) = run_low(project, &of, tech, profile, simulator, tell)?;
         low_simulated_s = simulated_s;
-        low = Some(LowFidelity::new(spec, multifidelity, &of, &rows)?);
+        low = Some(LowFidelity::new(spec, multifidelity, &of, &rows, tech.vdd_v)?);
     }
     let planner = Planner::new(spec, tech)?;
     let middle = axes(&spec.parameters).iter().map(|axis| 0.5 * (axis.low + axis.high)).collect();

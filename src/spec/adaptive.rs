@@ -14,7 +14,7 @@
 //! [multifidelity]
 //! sweep = "nonlinearity_dc"  # a static sweep that runs first
 //! curve = "i_cell"           # its sampled measurement
-//! at = ["v_store", "v_bl"]   # expressions in this sweep's parameters: along the curve, then across the static sweep's own
+//! at = ["v_store", "v_bl"]   # expressions in this sweep's parameters and `vdd`: along the curve, then across
 //! times = "t_pulse"          # factor that makes it a prediction of the target; or, with the curve's own name,
 //! # predicts = "q_in / i_conv"
 //! ```
@@ -58,6 +58,9 @@ pub struct MultifidelitySpec {
     /// Prediction of the target, an expression in this sweep's parameters and the curve's name.
     pub predicts: Expr,
 }
+
+/// The technology's supply [V] in expressions, where the sweep has no parameter of that name.
+pub const SUPPLY: &str = "vdd";
 
 pub(super) fn read_adaptive(
     keys: &Keys<'_>,
@@ -116,7 +119,7 @@ pub(super) fn read_multifidelity(keys: &Keys<'_>, parameters: &[ParameterSpec]) 
         table.missing("at", "parameters of this sweep, as in [\"v_store\", \"v_bl\"]");
     }
     let at = table.strings("at").unwrap_or_default();
-    let known: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    let known: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).chain([SUPPLY]).collect();
     let read = |key: &str, text: &str, known: &[&str]| {
         let expr = Expr::parse(text).map_err(|error| {
             let problem = Problem::new(Kind::SpecKey, error.to_string());
@@ -180,6 +183,10 @@ mod tests {
         assert!((spec.at[0].eval(&at).unwrap() - 0.4).abs() < 1e-12);
         let both = |name: &str| if name == "i_conv" { Some(40e-6) } else { at(name) };
         assert!((spec.predicts.eval(&both).unwrap() - 10e-9).abs() < 1e-21);
+        let supply =
+            read("at = [\"vdd / 2 - q_in / 8p\"]\npredicts = \"q_in / i_conv\"").unwrap().multifidelity.unwrap();
+        let at_supply = |name: &str| if name == "vdd" { Some(0.9) } else { at(name) };
+        assert!((supply.at[0].eval(&at_supply).unwrap() - 0.4).abs() < 1e-12);
         let times = read("at = [\"q_in\"]\ntimes = \"3\"").unwrap().multifidelity.unwrap();
         assert!((times.predicts.eval(&both).unwrap() - 120e-6).abs() < 1e-15);
     }

@@ -34,7 +34,7 @@ use crate::keys::{Document, Keys};
 use crate::tech::{Technology, named_in, supply_of};
 use crate::units::Unit;
 
-pub use adaptive::{AdaptiveSpec, MultifidelitySpec};
+pub use adaptive::{AdaptiveSpec, MultifidelitySpec, SUPPLY};
 pub use circuits::{CircuitSpec, Task, Variant};
 pub use design::{Corner, Guard, Sampling};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
