@@ -103,7 +103,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Compare a whole sub-tile, wires and shared drivers included, with its columns one by one, both in SPICE
     #[command(
-        after_help = "Examples:\n  gaincell subtile --size 8\n  gaincell subtile                    # 16 x 16, some ten minutes\n  gaincell subtile --size 64 --columns-only"
+        after_help = "Examples:\n  gaincell subtile --size 8\n  gaincell subtile                    # 16 x 16, some twenty minutes\n  gaincell subtile --size 64 --columns-only"
     )]
     Subtile(subtile::SubtileArgs),
     /// Draw the figures from what is in results/: those of the models, or those of the named sweeps
