@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gaincell::campaign::{Explained, Explanation, StoredRow, explain_run, latest_run, run_sweep};
+use gaincell::campaign::{Explained, Explanation, StoredRow, explain_run, latest_run, planned_job, run_sweep};
 use gaincell::dataset::{Outcome, Value};
 use gaincell::measure::{Crossing, Edge, How, Measurement, signals_of};
 use gaincell::netlist::LoadedCircuit;
@@ -38,21 +38,8 @@ fn simulate(
 ) -> Answer {
     let circuit =
         Circuit { key: group.circuit.key.clone(), lines: group.circuit.lines.clone(), startup: startup.to_vec() };
-    let jobs: Vec<Job> = (0..)
-        .zip(points)
-        .map(|(ticket, point)| Job {
-            ticket,
-            alters: point.alters.clone(),
-            analysis: point.analysis.clone(),
-            t_stop_s: point.t_stop_s,
-            signals: group.signals.clone(),
-            values: point.row.values.clone(),
-            measurements: point.measurements.clone(),
-            keep_waveform: false,
-            max_time_points: spec.limits.time_points,
-            wall_limit_s: spec.limits.wall_s,
-        })
-        .collect();
+    let job = |(ticket, point): (u64, &&PlannedPoint)| planned_job(ticket, group, point, &spec.limits);
+    let jobs: Vec<Job> = (0..).zip(points).map(job).collect();
     let mut answers = Vec::new();
     pool.run(&circuit, &jobs, &mut |answer| {
         answers.push(answer);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gaincell::campaign::planned_job;
 use gaincell::dataset::Outcome;
 use gaincell::error::{Error, Kind};
 use gaincell::measure::{Measurement, evaluate_all};
@@ -102,22 +103,13 @@ impl Bench {
         let analysis = |text: &str| format!("{} {t_max}", text.rsplit_once(' ').map_or(text, |(head, _)| head));
         let (mut jobs, mut decks) = (Vec::new(), Vec::new());
         for (ticket, (point, combination)) in group.points.iter().zip(&combinations).enumerate() {
-            jobs.push(Job {
-                ticket: ticket as u64,
-                alters: point.alters.clone(),
-                analysis: analysis(&point.analysis),
-                t_stop_s: point.t_stop_s,
-                signals: group.signals.clone(),
-                values: point.row.values.clone(),
-                measurements: point.measurements.clone(),
-                keep_waveform: false,
-                max_time_points: spec.limits.time_points,
-                wall_limit_s: spec.limits.wall_s,
-            });
+            let analysis = analysis(&point.analysis);
+            let job = planned_job(ticket as u64, group, point, &spec.limits);
+            jobs.push(Job { analysis: analysis.clone(), ..job });
             let mut overrides = group.fixed.clone();
             overrides.extend(spec.parameters.iter().map(|p| p.name.clone()).zip(combination.values.iter().copied()));
             let values = planner.deck().values(&overrides)?;
-            let extra = [format!(".options temp={}", tech.temperature_degc), format!(".{}", analysis(&point.analysis))];
+            let extra = [format!(".options temp={}", tech.temperature_degc), format!(".{analysis}")];
             decks.push(as_written(tech, planner.deck().circuit(&values, &group.signals, &extra)));
         }
         let loaded = &group.circuit;

@@ -33,6 +33,6 @@ pub use saved::{
     SavedModels, merge_summary, models_path, read_json, subtile_path, table_folder, validation_path, write_json,
 };
 pub use spec_verdict::{Dice, SpecVerdict, WorstPoint, spec_verdicts};
-pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, run_sweep};
+pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, planned_job, run_sweep};
 pub use table::build_table;
 pub use tech_check::{Condition, DeviceFiguresAt, TechCheck, TechVerdict, check_technology, conditions};

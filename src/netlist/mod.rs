@@ -4,6 +4,7 @@ mod alter;
 mod deck;
 mod instances;
 mod library;
+mod parameter;
 mod reach;
 mod source;
 mod technology;

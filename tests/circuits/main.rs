@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use gaincell::campaign::planned_job;
 use gaincell::dataset::Outcome;
 use gaincell::project::Project;
 use gaincell::simulate::{Circuit, Job, PoolOptions, Simulator, WorkerPool};
-use gaincell::spec::SweepSpec;
+use gaincell::spec::{Limits, SweepSpec};
 use gaincell::sweep::{CORNER_LABEL, PlannedPoint, Planner};
 use gaincell::tech::Technology;
 
@@ -80,21 +81,11 @@ impl Sweep {
         let plan = planner.plan(&planner.design(), 0).unwrap();
         let options = PoolOptions { workers: NonZeroUsize::new(1), ..PoolOptions::new(env!("CARGO_BIN_EXE_gaincell")) };
         let mut pool = WorkerPool::new(options).unwrap();
+        let limits = Limits { wall_s: 300.0, ..spec.limits };
         let mut found = Vec::new();
         for group in &plan.groups {
             let points: Vec<&PlannedPoint> = group.points.iter().filter(|point| keep(&point.row.values)).collect();
-            let job = |(ticket, point): (u64, &&PlannedPoint)| Job {
-                ticket,
-                alters: point.alters.clone(),
-                analysis: point.analysis.clone(),
-                t_stop_s: point.t_stop_s,
-                signals: group.signals.clone(),
-                values: point.row.values.clone(),
-                measurements: point.measurements.clone(),
-                keep_waveform: false,
-                max_time_points: spec.limits.time_points,
-                wall_limit_s: 300.0,
-            };
+            let job = |(ticket, point): (u64, &&PlannedPoint)| planned_job(ticket, group, point, &limits);
             let jobs: Vec<Job> = (0..).zip(&points).map(job).collect();
             let circuit = Circuit {
                 key: group.circuit.key.clone(),

@@ -2,6 +2,8 @@
 
 mod tier;
 
+pub use tier::planned_job;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;

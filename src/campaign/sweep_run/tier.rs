@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::netlist::{LoadedCircuit, locate};
 use crate::rng;
 use crate::simulate::{Answer, Circuit, Job, Simulator, Work};
+use crate::spec::Limits;
 use crate::sweep::{Group, Plan, PlannedPoint};
 
 /// Where an answer belongs.
@@ -88,18 +89,7 @@ impl SweepRun<'_> {
             let position = circuits.len();
             let mut of_group = Vec::new();
             for point in points {
-                of_group.push(Job {
-                    ticket: tickets.len() as u64,
-                    alters: point.alters.clone(),
-                    analysis: point.analysis.clone(),
-                    t_stop_s: point.t_stop_s,
-                    signals: group.signals.clone(),
-                    measurements: point.measurements.clone(),
-                    values: point.row.values.clone(),
-                    keep_waveform: false,
-                    max_time_points: limits.time_points,
-                    wall_limit_s: limits.wall_s,
-                });
+                of_group.push(planned_job(tickets.len() as u64, group, point, &limits));
                 let id = point.id(&variant, &plan.startup, &self.identity);
                 tickets.push(Ticket { group: position, point, id });
             }
@@ -185,5 +175,21 @@ impl SweepRun<'_> {
     pub(super) fn flush(&mut self) -> Result<()> {
         self.run.flush()?;
         self.stores.values_mut().try_for_each(Store::flush)
+    }
+}
+
+/// The job of a planned point, within the limits of its sweep.
+pub fn planned_job(ticket: u64, group: &Group, point: &PlannedPoint, limits: &Limits) -> Job {
+    Job {
+        ticket,
+        alters: point.alters.clone(),
+        analysis: point.analysis.clone(),
+        t_stop_s: point.t_stop_s,
+        signals: group.signals.clone(),
+        measurements: point.measurements.clone(),
+        values: point.row.values.clone(),
+        keep_waveform: false,
+        max_time_points: limits.time_points,
+        wall_limit_s: limits.wall_s,
     }
 }
