@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod choose;
+mod costs;
 mod devices;
 mod estimate;
 mod forecast;
@@ -18,6 +19,7 @@ mod table;
 mod tech_check;
 
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
+pub use costs::{COST_SWEEPS, costs};
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
 pub use estimate::Estimate;
 pub use explain::{

@@ -8,8 +8,8 @@ use crate::error::{Kind, Problem, Result};
 use crate::fit::readout::ReadoutFit;
 use crate::fit::{ModelFit, Parameter};
 use crate::lut::{
-    Axis, Cell, Column, Grid, Levels, Model, Offset, Parameter as TableParameter, Readout, Retention, SCHEMA, Scale,
-    Table, Validity, Variability, Write,
+    Axis, Cell, Column, Cost, Grid, Levels, Model, Offset, Parameter as TableParameter, Readout, Retention, SCHEMA,
+    Scale, Table, Validity, Variability, Write,
 };
 use crate::spline::Spline;
 use crate::sweep::{DESIGN, SET_LABEL};
@@ -49,6 +49,7 @@ pub fn build_table(
     tech: &Technology,
     profile: &str,
     seeds: &BTreeMap<String, String>,
+    costs: Vec<Cost>,
 ) -> Result<Table> {
     let cell = charge_grid(dataset(datasets, "nonlinearity")?, None)?;
     let driven = charge_grid(dataset(datasets, "nonlinearity_driven")?, Some("t_word_line_s"))?;
@@ -94,6 +95,7 @@ pub fn build_table(
         readout_unsigned: readout(&models.readout),
         readout_signed: readout(&models.readout_signed),
         variability: Some(variability(models, datasets)?),
+        costs,
         validity,
         models: models.reports().into_iter().map(model).collect(),
     };

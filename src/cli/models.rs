@@ -7,8 +7,8 @@ use serde_json::json;
 use super::Context;
 use super::output::{note, print, print_json, table};
 use crate::campaign::{
-    Models, SavedModels, build_table, fit_models, is_comparison, merge_summary, models_path, read_datasets, read_json,
-    table_folder, write_json,
+    Models, SavedModels, build_table, costs, fit_models, is_comparison, merge_summary, models_path, read_datasets,
+    read_json, table_folder, write_json,
 };
 use crate::error::{Kind, Problem, Result};
 use crate::fit::ModelFit;
@@ -108,7 +108,15 @@ pub(super) fn exported(
     profile: &str,
 ) -> Result<(Table, std::path::PathBuf)> {
     let datasets = read_datasets(&context.project, &tech.name)?;
-    let mut table = build_table(models, &datasets, tech, profile, &BTreeMap::new())?;
+    let (costs, without) = costs(&context.project, &tech.name)?;
+    let mut table = build_table(models, &datasets, tech, profile, &BTreeMap::new(), costs)?;
+    if !without.is_empty() {
+        let sweeps = without.join(" ");
+        note(
+            context,
+            &format!("{:20} {} in the table; for the others: gaincell sweep {sweeps}", "costs", table.costs.len()),
+        );
+    }
     let folder = table_folder(&context.project, &tech.name);
     table.write_json(&folder)?;
     #[cfg(feature = "dataset")]

@@ -8,7 +8,7 @@ use super::models::{exported, fitted, model_table};
 use super::output::{note, print, print_json};
 use super::sweep::{run_named, sweep_table};
 use super::validate::{K_COLUMNS, SEED, V_COLUMNS, validated, validation_table, verdict};
-use crate::campaign::{SWEEPS, is_comparison, merge_summary};
+use crate::campaign::{COST_SWEEPS, SWEEPS, is_comparison, merge_summary};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::validate::ValidationRow;
 
@@ -42,7 +42,7 @@ impl Profile {
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let started = std::time::Instant::now();
     let tech = context.tech()?;
-    let names: Vec<String> = SWEEPS.iter().map(|name| (*name).to_string()).collect();
+    let names: Vec<String> = SWEEPS.iter().chain(&COST_SWEEPS).map(|name| (*name).to_string()).collect();
     note(context, &format!("technology {}: {}", tech.name, tech.description));
     let sweeps = run_named(context, &names, &[], args.profile.name())?;
     let entries = sweeps

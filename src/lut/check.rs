@@ -42,6 +42,7 @@ impl Table {
         if let Some(variability) = &self.variability {
             check_variability(variability, &mut problems);
         }
+        self.costs.iter().for_each(|cost| cost.check(&mut problems));
         if problems.is_empty() {
             self.check_boxes(&mut problems);
         }

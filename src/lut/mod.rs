@@ -12,10 +12,12 @@
 //! | `column_k`, `column_v` | bit-line capacitance, precharge, cancelled offset | sizing and calibration |
 //! | `readout_unsigned`, `readout_signed` | pulse width over charge | transients of the converters |
 //! | `variability` | spread of device draws, and what a draw does to a current | mismatch samples |
+//! | `costs` | energy, time and power of the blocks' operations | supply charge in the same transients |
 
 pub mod bounds;
 mod cell_curves;
 mod check;
+mod costs;
 mod covariance;
 mod file;
 mod grid;
@@ -30,6 +32,7 @@ mod width_curve;
 
 pub use bounds::{Bounds, Outside, Quantity, Tally};
 pub use cell_curves::{CONDUCTANCE, CURRENT, CellCurves, EDGE, Pulse};
+pub use costs::Cost;
 pub use covariance::cholesky;
 pub use file::FILE_NAME;
 pub use grid::{Axis, Grid};

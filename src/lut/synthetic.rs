@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::costs::Cost;
 use super::grid::{Axis, Grid};
 use super::table::{
     Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability,
@@ -133,6 +134,21 @@ pub fn table() -> Result<Table> {
             sigma_offset_signed_c: 1e-15,
             sigma_gain_signed: 0.002,
         }),
+        costs: vec![Cost {
+            name: "cell.energy_read_cell_j".into(),
+            unit: "J".into(),
+            per: "one cell, one full pulse".into(),
+            mean: 2e-15,
+            least: 1e-15,
+            greatest: 3e-15,
+            curve: Some(Grid::curve(
+                "energy_read_cell_j",
+                "J",
+                Axis::new("v_level_v", "V", vec![0.0, 0.9]),
+                vec![3e-15, 1e-15],
+            )),
+            sweep: "none".into(),
+        }],
         validity: Validity {
             v_driven_v: [0.0, 0.9],
             v_store_v: [-0.05, 0.95],

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::costs::Cost;
 use super::grid::Grid;
 
 /// The schema that this version of the crate writes and reads.
@@ -53,6 +54,9 @@ pub struct Table {
     /// Spread from cell to cell and converter to converter; absent: not characterized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variability: Option<Variability>,
+    /// Energy, time and power of the blocks' operations; empty: not characterized.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Cost>,
     /// Where the table holds.
     pub validity: Validity,
     /// Compact models behind and beside the grids.
@@ -275,6 +279,7 @@ impl Table {
         if let Some(variability) = &self.variability {
             grids.push(("variability.current_a_per_unit".to_string(), &variability.current_a_per_unit));
         }
+        grids.extend(self.costs.iter().filter_map(|cost| Some((cost.key(), cost.curve.as_ref()?))));
         grids
     }
 }

@@ -1,9 +1,12 @@
 //! From the stages' own types to the page's rows.
 
-use super::{Bound, DeviceRow, Experiment, LutGrid, LutSummary, ModelParameter, ModelSummary, SweepRow, prose};
+use super::{
+    Bound, CostRow, DeviceRow, Experiment, LutGrid, LutSummary, ModelParameter, ModelSummary, SweepRow, prose,
+};
 use crate::campaign::{DeviceVerdict, SweepSummary, is_comparison};
 use crate::fit::ModelFit;
-use crate::lut::Table;
+use crate::lut::{Cost, Table};
+use crate::report::format::with_unit;
 
 impl From<&ModelFit> for ModelSummary {
     fn from(fit: &ModelFit) -> ModelSummary {
@@ -99,7 +102,22 @@ impl LutSummary {
             a_sat: table.scale.a_sat,
             t_max_s: table.scale.t_max_s,
             grids: table.grids().into_iter().map(grid).collect(),
+            costs: table.costs.iter().map(CostRow::from).collect(),
             validity: validity.into_iter().map(|(name, unit, range)| bound(name, unit, range, 0)).collect(),
+        }
+    }
+}
+
+impl From<&Cost> for CostRow {
+    fn from(cost: &Cost) -> CostRow {
+        let shown = |value: f64| with_unit(value, &cost.unit);
+        let (least, greatest) = (shown(cost.least), shown(cost.greatest));
+        CostRow {
+            name: cost.name.clone(),
+            per: cost.per.clone(),
+            mean: shown(cost.mean),
+            range: if least == greatest { String::new() } else { format!("{least} … {greatest}") },
+            sweep: cost.sweep.clone(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct LutSummary {
     pub t_max_s: f64,
     /// Its quantities.
     pub grids: Vec<LutGrid>,
+    /// What operations cost.
+    pub costs: Vec<CostRow>,
     /// Where it holds.
     pub validity: Vec<Bound>,
 }
@@ -36,6 +38,21 @@ pub struct LutGrid {
     pub unit: String,
     /// Axes, the last one running fastest.
     pub axes: Vec<Bound>,
+}
+
+/// What one operation of a block costs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CostRow {
+    /// Dotted key, as in `cell.energy_read_cell_j`.
+    pub name: String,
+    /// What one of them is.
+    pub per: String,
+    /// Mean, with its unit.
+    pub mean: String,
+    /// Least and greatest, with their unit; empty where all are equal.
+    pub range: String,
+    /// Sweep that measured it.
+    pub sweep: String,
 }
 
 /// A range of a quantity.

@@ -36,7 +36,7 @@ pub use devices::DeviceRow;
 pub use experiment::{Experiment, HandCheck, ModelParameter, ModelSummary, ReportFigure};
 pub use from_results::experiments;
 pub use header::Header;
-pub use lut::{Bound, LutGrid, LutSummary};
+pub use lut::{Bound, CostRow, LutGrid, LutSummary};
 pub use sweeps::SweepRow;
 
 use crate::error::{Error, Kind, Problem, Result};

@@ -161,6 +161,13 @@ fn data(svgs: &[(&str, String)]) -> ReportData {
                     bound("v_bl_v", "V", 0.25, 0.65, 7),
                 ],
             }],
+            costs: vec![CostRow {
+                name: "cell.energy_read_cell_j".into(),
+                per: "one cell, one pulse".into(),
+                mean: "4.2 fJ".into(),
+                range: "0.3 fJ … 9.1 fJ".into(),
+                sweep: "cell_6t_cycle".into(),
+            }],
             validity: vec![bound("v_store_v", "V", -0.02, 0.92, 0), bound("age_s", "s", 0.0, 7.9e-4, 0)],
         }],
         limits: prose::scope(),
