@@ -13,6 +13,8 @@ use crate::tech::Technology;
 pub(super) fn manifest(spec: &SweepSpec, tech: &Technology, profile: &str, plan: &Plan, identity: &str) -> Manifest {
     let first = plan.groups.iter().flat_map(|group| &group.points).next();
     let mut manifest = Manifest::new(spec.name.clone(), profile);
+    manifest.variant_of = (spec.base != spec.name).then(|| spec.base.clone());
+    manifest.steps = spec.steps.clone();
     manifest.sweep_hash = spec.hash.clone();
     manifest.decks = plan.groups.iter().enumerate().map(|(k, g)| (format!("{k:04}"), g.circuit.key.clone())).collect();
     manifest.tech = tech.name.clone();

@@ -13,7 +13,7 @@ use crate::error::{Kind, Problem, Result};
 /// Which point to explain.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gaincell explain retention:7\n  gaincell explain variability_cell:801 --run\n  gaincell explain 3f9a0c41 --out-dir /scratch/point --json\n  gaincell explain readout --all --run"
+    after_help = "Examples:\n  gaincell explain retention:7\n  gaincell explain variability_cell:801 --run\n  gaincell explain write_path_pvt:8 --run\n  gaincell explain 3f9a0c41 --out-dir /scratch/point --json\n  gaincell explain readout --all --run"
 )]
 pub(super) struct ExplainArgs {
     /// <sweep>:<index>, the place in the sweep's design; or the identity of a point or its first digits; with --all a run, as

@@ -77,6 +77,12 @@ pub struct Manifest {
     pub schema: u32,
     /// Name of the sweep.
     pub sweep: String,
+    /// Name in the sweep's file, where a variant has a name of its own.
+    #[serde(default)]
+    pub variant_of: Option<String>,
+    /// What the variant changes, in order.
+    #[serde(default)]
+    pub steps: Vec<String>,
     /// Which of the sweep's designs: `quick`, `full`.
     pub profile: String,
     /// How far the run has come.
@@ -130,6 +136,8 @@ impl Manifest {
         Manifest {
             schema: Self::SCHEMA,
             sweep: sweep.into(),
+            variant_of: None,
+            steps: Vec::new(),
             profile: profile.into(),
             status: Status::Running,
             sweep_hash: String::new(),

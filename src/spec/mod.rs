@@ -129,6 +129,10 @@ pub struct SweepSpec {
     pub guard: Guard,
     /// What the file's voltages were multiplied by: the supply over that of the technology that the file names.
     pub volts: f64,
+    /// Name in the file, which a variant's own begins with.
+    pub base: String,
+    /// What was varied beyond the file, in order; see [`SweepSpec::again`].
+    pub steps: Vec<String>,
     /// The file.
     pub file: PathBuf,
     /// Hash of its bytes.
@@ -226,6 +230,8 @@ impl SweepSpec {
         document.check()?;
         let hash = blake3::hash(document.text().as_bytes()).to_hex()[..32].to_string();
         Ok(SweepSpec {
+            base: name.clone(),
+            steps: Vec::new(),
             name,
             title,
             tech,

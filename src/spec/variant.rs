@@ -3,16 +3,39 @@
 //! A variant is a run of its own beside the sweep's. Rows that both have are simulated once, because rows have identities.
 
 use super::{Corner, Mismatch, SweepSpec};
-use crate::error::{Kind, Problem, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::tech::Technology;
 use crate::units::{Unit, parse_quantity};
 
+/// First words of a variant's steps; the last two are also what its name ends with.
+const HOLD: &str = "hold";
+const PVT: &str = "pvt";
+const DICE: &str = "dice";
 /// How far the supply may be off.
 const SUPPLY_SPREAD: f64 = 0.1;
 /// Temperatures of the extremes where the technology states no range [degC].
 const USUAL_RANGE_DEGC: (f64, f64) = (-40.0, 125.0);
 
 impl SweepSpec {
+    /// The variant that `steps` made of this sweep, as [`SweepSpec::steps`] and a run's manifest hold them.
+    ///
+    /// # Errors
+    /// Those of [`SweepSpec::holding`]; [`Kind::DataDamaged`] for a step that no version wrote.
+    pub fn again(self, steps: &[String], tech: &Technology) -> Result<SweepSpec> {
+        steps.iter().try_fold(self, |spec, step| match step.split_once(' ') {
+            Some((HOLD, text)) => spec.holding(text),
+            None if step == PVT => Ok(spec.over_pvt(tech)),
+            Some((DICE, numbers)) => {
+                let mut numbers = numbers.split(' ').map(str::parse);
+                match (numbers.next(), numbers.next()) {
+                    (Some(Ok(samples)), Some(Ok(seed))) => Ok(spec.on_dice(samples, seed)),
+                    _ => Err(unheard_of(step)),
+                }
+            }
+            _ => Err(unheard_of(step)),
+        })
+    }
+
     /// The design over process, voltage and temperature: each process corner of the technology at nominal conditions, and its
     /// fast and slow one (nominal, where it has none) hot and cold, at a supply 10 % high where fast, low where slow. A condition
     /// that the design sweeps itself is left to it.
@@ -50,7 +73,7 @@ impl SweepSpec {
             }
         }
         self.corners = corners;
-        self.varied("pvt", "over process, voltage and temperature", "")
+        self.varied(PVT, "over process, voltage and temperature", "")
     }
 
     /// The design on `samples` dice: every transistor of the bench has its own mismatch.
@@ -59,7 +82,7 @@ impl SweepSpec {
         // The empty path is above every instance.
         self.mismatch = Some(Mismatch { samples, seed, instances: vec![String::new()] });
         self.corners.clear();
-        self.varied("dice", &format!("on {samples} dice"), &format!("{samples} {seed}"))
+        self.varied(DICE, &format!("on {samples} dice"), &format!("{samples} {seed}"))
     }
 
     /// The design with a parameter held, from `name=quantity`; voltages as the file writes them, for its own technology.
@@ -76,7 +99,7 @@ impl SweepSpec {
         };
         let value = parse_quantity(quantity, parameter.unit).map_err(|message| {
             let accepted = format!("{name}={}", parameter.unit.example().trim_matches('"'));
-            crate::error::Error::from(Problem::new(Kind::SpecUnit, message).key(text).accepted(accepted))
+            Error::from(Problem::new(Kind::SpecUnit, message).key(text).accepted(accepted))
         })?;
         let value = if parameter.unit == Unit::Volt { value * self.volts } else { value };
         parameter.values = vec![value];
@@ -84,6 +107,7 @@ impl SweepSpec {
         parameter.listed = true;
         self.held_out = None;
         self.rehash(text);
+        self.steps.push(format!("{HOLD} {}", text.trim()));
         Ok(self)
     }
 
@@ -94,13 +118,20 @@ impl SweepSpec {
         self.held_out = None;
         self.guard.points = 0;
         (self.adaptive, self.multifidelity) = (None, None);
-        self.rehash(&format!("{suffix} {words}"));
+        let step = format!("{suffix} {words}");
+        self.rehash(&step);
+        self.steps.push(step.trim().to_string());
         self
     }
 
     fn rehash(&mut self, words: &str) {
         self.hash = blake3::hash(format!("{} {words}", self.hash).as_bytes()).to_hex()[..32].to_string();
     }
+}
+
+fn unheard_of(step: &str) -> Error {
+    let problem = Problem::new(Kind::DataDamaged, format!("a run says that it varied its sweep by `{step}`"));
+    problem.accepted("`hold NAME=QUANTITY`, `pvt` or `dice SAMPLES SEED`").into()
 }
 
 #[cfg(test)]
@@ -140,5 +171,19 @@ mod tests {
         let error = spec.clone().holding("v_leve=1 V").unwrap_err().to_string();
         assert!(error.contains("v_level, v_prev"), "{error}");
         assert!(spec.holding("v_level=1 s").is_err());
+    }
+
+    #[test]
+    fn steps_make_the_same_variant_again() {
+        let (spec, tech) = spec();
+        let pvt = spec.clone().holding("v_prev=0V").unwrap().over_pvt(&tech);
+        assert_eq!(pvt.steps, ["hold v_prev=0V", "pvt"]);
+        assert_eq!(spec.clone().again(&pvt.steps, &tech).unwrap(), pvt);
+        let dice = spec.clone().on_dice(5, 2);
+        assert_eq!(spec.clone().again(&dice.steps, &tech).unwrap(), dice);
+        assert_eq!((dice.name.as_str(), dice.base.as_str()), ("write_dice", "write"));
+        for step in ["dice", "dice five 2", "corners"] {
+            assert_eq!(spec.clone().again(&[step.to_string()], &tech).unwrap_err().kind(), Kind::DataDamaged);
+        }
     }
 }

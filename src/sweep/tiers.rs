@@ -3,7 +3,7 @@
 //! | tier | options beside the bench's own | what it costs |
 //! |---|---|---|
 //! | 0 | none | |
-//! | 1 | `itl1=1000 itl2=500 itl4=200`: more iterations before ngspice gives up | time; the tolerances are the bench's |
+//! | 1 | `itl1=1000 itl2=500 itl4=200`: more iterations before ngspice gives up; `bypass=0` if the bench bypasses | time; the tolerances are the bench's |
 //! | 2 | those, and `method=gear maxord=2` instead of the trapezoidal rule | Gear damps ringing, and what really rings |
 //! | 3 | those, and `reltol`, `vntol`, `abstol`, `chgtol` ten times, `gmin` a hundred times the bench's | accuracy |
 //!
@@ -28,10 +28,11 @@ const GUARD_DIVISOR: f64 = 10.0;
 
 /// The `.options` line that a tier adds behind the bench's own; the last value of an option counts in ngspice. `None` for 0.
 pub fn tier_options(deck: &Deck, values: &BTreeMap<String, f64>, tier: u8) -> Option<String> {
-    let patience = ".options itl1=1000 itl2=500 itl4=200";
+    let bypasses = deck.option("bypass", values).is_some_and(|bypass| bypass != 0.0);
+    let patience = format!(".options itl1=1000 itl2=500 itl4=200{}", if bypasses { " bypass=0" } else { "" });
     match tier {
         0 => None,
-        1 => Some(patience.to_string()),
+        1 => Some(patience),
         2 => Some(format!("{patience} method=gear maxord=2")),
         _ => Some(format!("{patience} method=gear maxord=2{}", changed(deck, values, |k, own| own * RELAXED[k]))),
     }
@@ -76,5 +77,9 @@ mod tests {
         );
         assert_eq!(tier_options(&deck, &values, 0), None);
         assert!(tier_options(&deck, &values, 3).unwrap().contains("reltol=1e-3 vntol="));
+        assert!(!tier_options(&deck, &values, 1).unwrap().contains("bypass"));
+        std::fs::write(&path, "t\nr1 a 0 1\n.options bypass=1\n.op\n").unwrap();
+        let deck = Deck::read(&path, &TechFiles::default()).unwrap();
+        assert!(tier_options(&deck, &values, 1).unwrap().ends_with(" bypass=0"));
     }
 }

@@ -14,9 +14,9 @@ use std::path::Path;
 use gaincell::campaign::planned_job;
 use gaincell::dataset::Outcome;
 use gaincell::project::Project;
-use gaincell::simulate::{Circuit, Job, PoolOptions, Simulator, WorkerPool};
+use gaincell::simulate::{Answer, Circuit, Job, PoolOptions, Simulator, WorkerPool};
 use gaincell::spec::{Limits, SweepSpec};
-use gaincell::sweep::{CORNER_LABEL, PlannedPoint, Planner};
+use gaincell::sweep::{CORNER_LABEL, PlannedPoint, Planner, RowTemplate};
 use gaincell::tech::Technology;
 
 /// One simulated point: its values and its measurements by column.
@@ -33,6 +33,7 @@ impl Point {
 }
 
 /// A shipped sweep, to be edited and run.
+#[derive(Clone)]
 pub struct Sweep {
     text: String,
     /// Lines put into the bench, in front of its `.end`.
@@ -59,6 +60,12 @@ impl Sweep {
         self
     }
 
+    /// A corner that the sweep then runs at, as the lines of its table.
+    pub fn corner(mut self, name: &str, lines: &str) -> Sweep {
+        self.text += &format!("\n[corners.{name}]\n{lines}\n");
+        self
+    }
+
     /// A line for the bench.
     pub fn bench_line(mut self, line: &str) -> Sweep {
         self.extra = Some(line.to_string());
@@ -67,6 +74,17 @@ impl Sweep {
 
     /// Simulates the points of the design that `keep` wants, given their values by column.
     pub fn run(&self, keep: impl Fn(&BTreeMap<String, f64>) -> bool) -> Vec<Point> {
+        let of = |(row, answer): (RowTemplate, Answer)| {
+            assert_eq!(answer.outcome, Outcome::Ok, "{}", answer.message);
+            let measured = answer.measured.iter().filter_map(|(name, value)| Some((name.clone(), value.scalar()?)));
+            let numbers = row.values.clone().into_iter().chain(measured).collect();
+            Point { numbers, corner: row.labels.get(CORNER_LABEL).cloned().unwrap_or_default() }
+        };
+        self.answers(keep).into_iter().map(of).collect()
+    }
+
+    /// As [`Sweep::run`], to whatever end the points come.
+    pub fn answers(&self, keep: impl Fn(&BTreeMap<String, f64>) -> bool) -> Vec<(RowTemplate, Answer)> {
         let project = Project::find(Some(root()), None).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("edited.toml");
@@ -93,11 +111,7 @@ impl Sweep {
                 startup: plan.startup.clone(),
             };
             pool.run(&circuit, &jobs, &mut |answer| {
-                assert_eq!(answer.outcome, Outcome::Ok, "{}: {}", spec.name, answer.message);
-                let row = &points[usize::try_from(answer.ticket).unwrap()].row;
-                let measured = answer.measured.iter().filter_map(|(name, value)| Some((name.clone(), value.scalar()?)));
-                let numbers = row.values.clone().into_iter().chain(measured).collect();
-                found.push(Point { numbers, corner: row.labels.get(CORNER_LABEL).cloned().unwrap_or_default() });
+                found.push((points[usize::try_from(answer.ticket).unwrap()].row.clone(), answer));
                 true
             })
             .unwrap();

@@ -1,5 +1,7 @@
 //! Drivers, counters, wires: codes, RC, CV^2.
 
+use gaincell::dataset::Outcome;
+
 use super::{Sweep, near, within};
 
 const VDD_V: f64 = 0.9;
@@ -106,6 +108,23 @@ fn levels_arrive_and_neighbours_come_back() {
 
 /// A trim step is 2 x 1.5 fF x VDD on the bit line's 4 pF, converter and idle cells, some 4.25 pF: 0.64 mV. Offsets of
 /// -10 and +10 mV are 31.5 steps apart; +-2 are two roundings and the capacitance. Residual within 1 % of T_max.
+/// The write path at its slow, cold, low corner: with bypass, ngspice's last resort for an operating point leaves it with 39 mA
+/// through transistors that are off, which would count as leakage. Such a run is refused; without bypass it leaks what it should.
+#[test]
+fn an_operating_point_that_bypass_made_up_is_refused() {
+    let slow = Sweep::of("write_path").corner("slow", "process = \"ss\"\nvdd = \"0.81 V\"\ntemp = \"-40 degC\"");
+    let highest = |v: &std::collections::BTreeMap<String, f64>| code_bits(v) == 7.0 && v["v_prev_v"] == 0.0;
+    let refused = slow.clone().bench_line(".options bypass=1").answers(highest);
+    assert_eq!(refused[0].1.outcome, Outcome::Nonconvergence, "{}", refused[0].1.message);
+    assert!(refused[0].1.message.contains("true gmin stepping"), "{}", refused[0].1.message);
+    // Subthreshold currents fall tenfold and more from 27 to -40 degC; nominal leakage is 1.1 uW.
+    within(slow.run(highest)[0].get("leakage_power_w"), 1e-9, 0.2e-6);
+}
+
+fn code_bits(values: &std::collections::BTreeMap<String, f64>) -> f64 {
+    4.0 * values["b2"] + 2.0 * values["b1"] + values["b0"]
+}
+
 #[test]
 fn calibration_finds_the_offset() {
     let points = Sweep::of("offset_trim").run(|v| v["v_offset_v"].abs() < 0.02);

@@ -24,21 +24,28 @@ pub fn find_point(
 ) -> Result<Explained> {
     match name {
         PointName::Place { sweep, index } => {
-            let spec = SweepSpec::read(&project.sweep_file(sweep)?, &project.benches())?;
-            at_place(project, spec, tech, *index, None)
+            let (file, steps) = match project.sweep_file(sweep) {
+                Ok(file) => (file, Vec::new()),
+                // A variant has runs and no file.
+                Err(error) => match variant_named(project, sweep)? {
+                    Some(manifest) => (file_of(project, &manifest)?, manifest.steps),
+                    None => return Err(error),
+                },
+            };
+            let own = SweepSpec::read(&file, &project.benches())?.tech;
+            at_place(project, &file, &steps, tech.unwrap_or(&own), *index, None)
         }
         PointName::Id(digits) => {
             let mut found: BTreeMap<PointId, StoredRow> = BTreeMap::new();
-            for run in runs(&project.results(), None)? {
+            for run in runs(&project.results(), None) {
                 for stored in rows_of(&run)?.into_iter().filter(|s| s.row.id.0.starts_with(digits)) {
                     found.insert(stored.row.id.clone(), stored);
                 }
             }
             if let Some(stored) = only(digits, &found)? {
                 let manifest = Manifest::read(&stored.run.join("manifest.json"))?;
-                let spec = sweep_named(project, &manifest.sweep)?;
-                let index = stored.row.index;
-                return at_place(project, spec, Some(tech.unwrap_or(&manifest.tech)), index, Some(stored));
+                let (file, index) = (file_of(project, &manifest)?, stored.row.index);
+                return at_place(project, &file, &manifest.steps, tech.unwrap_or(&manifest.tech), index, Some(stored));
             }
             planned_only(project, digits, tech, &simulator()?)
         }
@@ -96,13 +103,14 @@ fn planned_only(project: &Project, digits: &str, tech: Option<&str>, simulator: 
 /// The point at `index` of the design, with its row if a run has it.
 fn at_place(
     project: &Project,
-    spec: SweepSpec,
-    tech: Option<&str>,
+    file: &Path,
+    steps: &[String],
+    tech: &str,
     index: u64,
     wanted: Option<StoredRow>,
 ) -> Result<Explained> {
-    let tech = Technology::find(tech.unwrap_or(&spec.tech), &project.technologies())?;
-    let mut spec = SweepSpec::read_on(&spec.file, &project.benches(), &tech)?;
+    let tech = Technology::find(tech, &project.technologies())?;
+    let mut spec = SweepSpec::read_on(file, &project.benches(), &tech)?.again(steps, &tech)?;
     // A process corner that only the technology knows was asked for on the command line.
     if let Some(corner) = wanted.as_ref().and_then(|wanted| wanted.row.labels.get(CORNER_LABEL))
         && !spec.corners.iter().any(|known| known.name == *corner)
@@ -172,21 +180,25 @@ pub(super) fn plan_place(
 }
 
 /// The folders of all runs below `results`, of one sweep's folder or of all, sorted.
-fn runs(results: &Path, tech: Option<&str>) -> Result<Vec<PathBuf>> {
-    let folders = |dir: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut found: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
-        found.sort();
-        found
-    };
-    let is_run = |path: &PathBuf| path.join("manifest.json").is_file();
-    Ok(match tech {
+fn runs(results: &Path, tech: Option<&str>) -> Vec<PathBuf> {
+    match tech {
         Some(tech) => {
             let named = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(tech));
-            folders(results).into_iter().filter(|path| is_run(path) && named(path)).collect()
+            runs_in(results).into_iter().filter(named).collect()
         }
-        None => folders(results).iter().flat_map(|sweep| folders(sweep)).filter(is_run).collect(),
-    })
+        None => folders(results).iter().flat_map(|sweep| runs_in(sweep)).collect(),
+    }
+}
+
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
+fn runs_in(dir: &Path) -> Vec<PathBuf> {
+    folders(dir).into_iter().filter(|path| path.join("manifest.json").is_file()).collect()
 }
 
 fn rows_of(run: &Path) -> Result<Vec<StoredRow>> {
@@ -198,18 +210,32 @@ fn rows_of(run: &Path) -> Result<Vec<StoredRow>> {
 
 fn rows_at(folder: &Path, tech: &str, index: u64) -> Result<Vec<StoredRow>> {
     let mut found = Vec::new();
-    for run in runs(folder, Some(tech))? {
+    for run in runs(folder, Some(tech)) {
         found.extend(rows_of(&run)?.into_iter().find(|stored| stored.row.index == index));
     }
     Ok(found)
 }
 
-/// The sweep file of that name: runs are named after what stands in the file.
-pub(super) fn sweep_named(project: &Project, name: &str) -> Result<SweepSpec> {
+/// The newest manifest among the runs of that name, if it is a variant's.
+fn variant_named(project: &Project, name: &str) -> Result<Option<Manifest>> {
+    let mut newest = None;
+    for run in runs_in(&project.results().join(name)) {
+        let path = run.join("manifest.json");
+        let written = std::fs::metadata(&path).and_then(|data| data.modified()).ok();
+        if newest.as_ref().is_none_or(|(time, _)| written > *time) {
+            newest = Some((written, Manifest::read(&path)?));
+        }
+    }
+    Ok(newest.map(|(_, manifest)| manifest).filter(|manifest| manifest.variant_of.is_some()))
+}
+
+/// The sweep file behind a run, which is named after what stands in the file.
+pub(super) fn file_of(project: &Project, manifest: &Manifest) -> Result<PathBuf> {
+    let name = manifest.variant_of.as_ref().unwrap_or(&manifest.sweep);
     for stem in stems(&project.sweeps(), "toml") {
-        let spec = SweepSpec::read(&project.sweep_file(&stem)?, &project.benches())?;
-        if spec.name == name {
-            return Ok(spec);
+        let file = project.sweep_file(&stem)?;
+        if SweepSpec::read(&file, &project.benches())?.name == *name {
+            return Ok(file);
         }
     }
     Err(Problem::new(Kind::MissingNetlist, format!("the point belongs to the sweep `{name}`, which is not in sweeps/"))
