@@ -11,9 +11,11 @@
 //! control      one `ngspice -b` whose .control section alters, runs and writes point after point, one thread
 //! engine 1, 2  worker processes of this library, warm, one and two at a time
 //! sky130       the first and the engine on SkyWater's models, where they are on this machine
+//! behavioural  columns of a lookup table's subcircuits against columns of transistors, where a table is there
 //! floor        physical cores over the time that alters, analysis and measurements take in the only worker at work
 //! ```
 
+mod behavioural;
 mod eta;
 mod points;
 mod results;
@@ -77,6 +79,9 @@ fn run() -> Result<()> {
     }
     if wanted("sky130") {
         entries.push(sky130::measure(root, COMMAND)?);
+    }
+    if wanted("behavioural") {
+        entries.extend(behavioural::measure(root, COMMAND)?);
     }
     let path = root.join("results/bench.json");
     results::merge(&path, &entries)?;

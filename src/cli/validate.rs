@@ -10,7 +10,10 @@ use crate::campaign::{merge_summary, table_folder, validation_path, write_json};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Table;
 use crate::tech::Technology;
-use crate::validate::{Setup, Size, Spice, ValidationCase, ValidationRow, validate as compare};
+use crate::validate::{
+    BEHAVIOURAL_LIMIT, BehaviouralRow, Setup, Size, Spice, ValidationCase, ValidationRow, behavioural,
+    validate as compare,
+};
 
 /// What to compare.
 #[derive(Debug, Args)]
@@ -24,6 +27,9 @@ pub(super) struct ValidateArgs {
     /// V columns per age class
     #[arg(long, default_value_t = V_COLUMNS, value_parser = clap::value_parser!(u64).range(2..=64))]
     v_columns: u64,
+    /// Compare columns of the table's behavioural subcircuits with columns of transistors instead, both in ngspice
+    #[arg(long)]
+    behavioural: bool,
 }
 
 /// Seed of the quick profile's stimuli; no sweep has it.
@@ -36,6 +42,9 @@ pub(super) const V_COLUMNS: u64 = 16;
 const LIMIT: f64 = 0.01;
 
 pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<()> {
+    if args.behavioural {
+        return validate_behavioural(context, args);
+    }
     let tech = context.tech()?;
     let cases = validated(context, &tech, args.seed, [args.k_columns, args.v_columns], "quick")?;
     let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
@@ -56,6 +65,26 @@ pub(super) fn validated(
     profile: &str,
 ) -> Result<Vec<ValidationCase>> {
     let started = std::time::Instant::now();
+    let (table, size) = table_and_size(context, tech, [k_columns, v_columns])?;
+    let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT };
+    let planned = size.kv_levels + 3 * (size.k_columns + size.v_columns);
+    let (cases, runs, cached) = with_spice(context, tech, "validation", planned, |spice| {
+        compare(&context.project.benches(), tech, &table, &setup, spice)
+    })?;
+    let reused = if cached > 0 { format!(", {cached} reused") } else { String::new() };
+    note(context, &format!("{:20} {runs} runs{reused}, {:.1} s", "validation", started.elapsed().as_secs_f64()));
+    write_json(&validation_path(&context.project, &tech.name), &cases)?;
+    let entries = cases
+        .iter()
+        .map(|case| serde_json::to_value(&case.row))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|source| Error::new(Kind::Internal, format!("cannot encode a verdict: {source}")))?;
+    merge_summary(&context.project, "validation", &["tech", "cell", "profile", "ages", "die"], &entries)?;
+    Ok(cases)
+}
+
+/// The technology's table, and the tile of columns that it is compared on.
+fn table_and_size(context: &Context, tech: &Technology, [k_columns, v_columns]: [u64; 2]) -> Result<(Table, Size)> {
     let table = Table::read_json(&table_folder(&context.project, &tech.name)).map_err(|error| {
         if error.kind() == Kind::Io {
             let problem =
@@ -74,21 +103,51 @@ pub(super) fn validated(
         q_levels: levels.q as usize,
         window: 1024,
     };
-    let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT };
-    let planned = size.kv_levels + 3 * (size.k_columns + size.v_columns);
-    let (cases, runs, cached) = with_spice(context, tech, "validation", planned, |spice| {
-        compare(&context.project.benches(), tech, &table, &setup, spice)
+    Ok((table, size))
+}
+
+/// Columns of the table's behavioural subcircuits against transistors.
+fn validate_behavioural(context: &Context, args: &ValidateArgs) -> Result<()> {
+    let tech = context.tech()?;
+    let (table, size) = table_and_size(context, &tech, [args.k_columns, args.v_columns])?;
+    let planned = 2 * (size.k_columns + size.v_columns);
+    let (rows, ..) = with_spice(context, &tech, "behavioural", planned, |spice| {
+        behavioural(&context.project.benches(), &tech, &table, size, args.seed, spice)
     })?;
-    let reused = if cached > 0 { format!(", {cached} reused") } else { String::new() };
-    note(context, &format!("{:20} {runs} runs{reused}, {:.1} s", "validation", started.elapsed().as_secs_f64()));
-    write_json(&validation_path(&context.project, &tech.name), &cases)?;
-    let entries = cases
-        .iter()
-        .map(|case| serde_json::to_value(&case.row))
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|source| Error::new(Kind::Internal, format!("cannot encode a verdict: {source}")))?;
-    merge_summary(&context.project, "validation", &["tech", "cell", "profile", "ages", "die"], &entries)?;
-    Ok(cases)
+    if context.common.json {
+        print_json(&rows)?;
+    } else {
+        let cells: Vec<Vec<String>> = rows.iter().map(behavioural_cells).collect();
+        let header =
+            ["array", "columns#", "rms#", "worst#", "transistors#", "behavioural#", "times faster#", "verdict"];
+        print(&super::output::table(&header, &cells))?;
+    }
+    let missed: Vec<String> = rows.iter().filter(|row| !row.pass).map(|row| row.array.clone()).collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "columns of {} are further than {} % of full scale off",
+        missed.join(" and "),
+        100.0 * BEHAVIOURAL_LIMIT
+    );
+    Err(Problem::new(Kind::VerdictFailed, message).help("export the table again if netlists have changed").into())
+}
+
+fn behavioural_cells(row: &BehaviouralRow) -> Vec<String> {
+    let [slow_s, fast_s] = row.wall_s;
+    let time = |seconds: f64| if seconds > 0.0 { format!("{:.1} ms", 1e3 * seconds) } else { "stored".to_string() };
+    let ratio = if slow_s > 0.0 && fast_s > 0.0 { format!("{:.1}", slow_s / fast_s) } else { "-".to_string() };
+    vec![
+        row.array.clone(),
+        format!("{} x {}", row.rows, row.transistors.len()),
+        format!("{:.3} %", 100.0 * row.rms),
+        format!("{:.3} %", 100.0 * row.worst),
+        time(slow_s),
+        time(fast_s),
+        ratio,
+        if row.pass { "pass".to_string() } else { "MISSED".to_string() },
+    ]
 }
 
 /// Runs `work` on a simulator behind a progress bar of `planned` runs: what it returns, how many runs it asked for, and how many
@@ -108,8 +167,7 @@ pub(super) fn with_spice<T>(
         !context.interrupt.load(Ordering::SeqCst)
     };
     let store = context.project.results().join(".store");
-    let mut spice =
-        Spice { simulator: pool.as_mut(), store: &store, startup: &tech.startup, tell: &mut tell, cached: 0, runs: 0 };
+    let mut spice = Spice::new(pool.as_mut(), &store, &tech.startup, &mut tell);
     let result = work(&mut spice);
     let (runs, cached) = (spice.runs, spice.cached);
     bar.finish();

@@ -14,6 +14,7 @@
 //! | `variability` | spread of device draws, and what a draw does to a current | mismatch samples |
 //! | `costs` | energy, time and power of the blocks' operations | supply charge in the same transients |
 
+mod behavioural;
 pub mod bounds;
 mod cell_curves;
 mod check;
@@ -30,6 +31,7 @@ pub mod synthetic;
 pub mod table;
 mod width_curve;
 
+pub use behavioural::{Behavioural, SPICE_NAME, VERILOG_A_NAME, write_behavioural};
 pub use bounds::{Bounds, Outside, Quantity, Tally};
 pub use cell_curves::{CONDUCTANCE, CURRENT, CellCurves, EDGE, Pulse};
 pub use costs::Cost;

@@ -127,6 +127,8 @@ pub struct SweepSpec {
     pub ladder_tiers: u8,
     /// Points that run again with a lower simulator floor.
     pub guard: Guard,
+    /// The file's voltages are what they are on every technology: its bench's devices do not belong to any.
+    pub absolute_voltages: bool,
     /// What the file's voltages were multiplied by: the supply over that of the technology that the file names.
     pub volts: f64,
     /// Name in the file, which a variant's own begins with.
@@ -154,6 +156,9 @@ impl SweepSpec {
     /// As [`SweepSpec::read`].
     pub fn read_on(path: &Path, benches: &Path, tech: &Technology) -> Result<SweepSpec> {
         let spec = SweepSpec::read(path, benches)?;
+        if spec.absolute_voltages {
+            return Ok(spec);
+        }
         let technologies = benches.parent().unwrap_or(Path::new(".")).join("tech");
         match supply_of(&named_in(path, &spec.tech), &technologies) {
             Some(written_for_v) if written_for_v != tech.vdd_v => {
@@ -176,6 +181,7 @@ impl SweepSpec {
         let title = keys.string("title").unwrap_or_else(|| name.clone());
         let tech = keys.require_string("tech", "a technology's name, as in \"generic28\"");
         let cell = keys.string("cell").unwrap_or_default();
+        let absolute_voltages = keys.boolean("absolute_voltages").unwrap_or(false);
         let bench = read_bench(&keys, path, benches);
         let sampling = design::read_sampling(&keys);
         let parameters: Vec<_> = keys
@@ -248,6 +254,7 @@ impl SweepSpec {
             limits,
             ladder_tiers,
             guard,
+            absolute_voltages,
             volts,
             file: path.to_path_buf(),
             hash,

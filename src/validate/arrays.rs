@@ -66,6 +66,7 @@ pub fn k_columns(
 /// Signed outputs of the V columns as fractions of T_max.
 pub fn v_columns(
     bench: &Column,
+    cell: &str,
     stored_v: &[Vec<f64>],
     lines: &[Option<WordLine>],
     t_max_s: f64,
@@ -83,7 +84,7 @@ pub fn v_columns(
             measurements: measurements.clone(),
         })
         .collect();
-    let circuit = bench.driven(CELL, lines, &signals);
+    let circuit = bench.driven(cell, lines, &signals);
     let answers = spice.run(&circuit, &signals, &requests, None)?;
     let middle = bench.value("vdd") / 2.0;
     answers

@@ -26,6 +26,36 @@ impl WordLine {
         self
     }
 
+    /// Three times the integral of x (1 - x) over the pulse, x the true phase over the supply: rise and fall time of a pulse
+    /// with straight edges that has the same [s].
+    pub fn edge_time_s(&self, vdd_v: f64) -> f64 {
+        let pairs = self.time_s.windows(2).zip(self.phases_v[0].windows(2));
+        // The product of two straight lines, integrated exactly: Simpson's rule.
+        let piece = |(t, v): (&[f64], &[f64])| {
+            let product = |v: f64| v / vdd_v * (1.0 - v / vdd_v);
+            (t[1] - t[0]) / 6.0 * (product(v[0]) + 4.0 * product(0.5 * (v[0] + v[1])) + product(v[1]))
+        };
+        3.0 * pairs.map(piece).sum::<f64>()
+    }
+
+    /// A pulse with straight edges of `edge_s`, as wide at half swing of the true phase as this one and at the same time. `None` if
+    /// the phase does not cross it twice.
+    pub fn straight(&self, edge_s: f64, vdd_v: f64) -> Option<WordLine> {
+        let half = vdd_v / 2.0;
+        let pairs = self.time_s.windows(2).zip(self.phases_v[0].windows(2));
+        let crossings: Vec<f64> = pairs
+            .filter(|(_, v)| (v[0] < half) != (v[1] < half))
+            .map(|(t, v)| t[0] + (t[1] - t[0]) * (half - v[0]) / (v[1] - v[0]))
+            .collect();
+        let (first, last) = (*crossings.first()?, *crossings.last().filter(|_| crossings.len() > 1)?);
+        // A pulse that is shorter than its edges has steeper ones.
+        let edge_s = edge_s.min(0.99 * (last - first));
+        let time_s = vec![first - edge_s / 2.0, first + edge_s / 2.0, last - edge_s / 2.0, last + edge_s / 2.0];
+        let shape = [0.0, 1.0, 1.0, 0.0];
+        let phases_v = [shape.map(|x| x * vdd_v).to_vec(), shape.map(|x| (1.0 - x) * vdd_v).to_vec()];
+        Some(WordLine { time_s, phases_v })
+    }
+
     /// A phase as the argument of a piecewise linear source.
     fn pwl(&self, phase: usize) -> String {
         let vertices = self.time_s.iter().zip(&self.phases_v[phase]);
@@ -38,6 +68,7 @@ pub struct Column {
     deck: Deck,
     values: BTreeMap<String, f64>,
     rows: usize,
+    models: Vec<String>,
 }
 
 impl Column {
@@ -47,7 +78,18 @@ impl Column {
     /// A parameter without a value.
     pub fn new(deck: Deck, rows: usize, overrides: &BTreeMap<String, f64>) -> Result<Column> {
         let values = deck.values(overrides)?;
-        Ok(Column { deck, values, rows })
+        Ok(Column { deck, values, rows, models: Vec::new() })
+    }
+
+    /// The same with these lines in front of the cells: subcircuits that the bench does not include.
+    pub fn with_models(mut self, text: &str) -> Column {
+        for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('*')) {
+            match (line.strip_prefix('+'), self.models.last_mut()) {
+                (Some(more), Some(last)) => *last += more,
+                _ => self.models.push(line.to_string()),
+            }
+        }
+        self
     }
 
     /// A parameter of the bench.
@@ -77,18 +119,17 @@ impl Column {
     }
 
     fn cells(&self, cell: &str, word_lines: impl Fn(usize) -> [String; 2]) -> Vec<String> {
-        (0..self.rows)
-            .flat_map(|i| {
-                let [wl, wlb] = word_lines(i);
-                [
-                    format!("vst{i} s{i} 0 {:e}", self.vdd() / 2.0),
-                    wl,
-                    wlb,
-                    format!("xc{i} we web wbl wl{i} wlb{i} bl vdd {cell}"),
-                    format!("ss{i} s{i} xc{i}.st set 0 setsw"),
-                ]
-            })
-            .collect()
+        let cells = (0..self.rows).flat_map(|i| {
+            let [wl, wlb] = word_lines(i);
+            [
+                format!("vst{i} s{i} 0 {:e}", self.vdd() / 2.0),
+                wl,
+                wlb,
+                format!("xc{i} we web wbl wl{i} wlb{i} bl vdd {cell}"),
+                format!("ss{i} s{i} xc{i}.st set 0 setsw"),
+            ]
+        });
+        self.models.iter().cloned().chain(cells).collect()
     }
 
     /// Commands that store these voltages [V], one per row.
@@ -242,6 +283,20 @@ mod tests {
             }
             assert_eq!(at(200e-12), [0.9, 0.0][phase]);
         }
+    }
+
+    #[test]
+    fn straight_edges_have_their_own_edge_time() {
+        let time_s = vec![0.0, 1e-9, 1.05e-9, 9e-9, 9.05e-9, 12e-9];
+        let line = WordLine { time_s, phases_v: [vec![0.0, 0.0, 0.9, 0.9, 0.0, 0.0], vec![0.9; 6]] };
+        assert!((line.edge_time_s(0.9) - 50e-12).abs() < 1e-24);
+        let straight = line.straight(30e-12, 0.9).unwrap();
+        assert!((straight.edge_time_s(0.9) - 30e-12).abs() < 1e-24);
+        assert!((straight.time_s[0] - 1.01e-9).abs() < 1e-20 && (straight.time_s[3] - 9.04e-9).abs() < 1e-20);
+        assert_eq!(
+            WordLine { time_s: vec![0.0, 1.0], phases_v: [vec![0.0; 2], vec![0.9; 2]] }.straight(1e-12, 0.9),
+            None
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::arrays::{Drive, k_columns, scalar, v_columns};
+use super::arrays::{CELL, Drive, k_columns, scalar, v_columns};
 use super::column::{Column, WordLine};
 use super::spice::{Request, Spice};
 use super::stimuli::{AgeClass, Size, Stimuli};
@@ -189,7 +189,7 @@ fn tile(
         .iter()
         .map(|column| column.iter().zip(&stimuli.value_ages).map(|(level, age)| voltage(*level, *age)).collect())
         .collect();
-    let outputs = v_columns(v_bench, &rows, &lines, t_max_s, spice)?;
+    let outputs = v_columns(v_bench, CELL, &rows, &lines, t_max_s, spice)?;
     let mut output = Pairs::default();
     for (d, column) in stimuli.values.iter().enumerate() {
         let own = column

@@ -1,6 +1,7 @@
 //! SPICE against fit against table against emulator, with a verdict each.
 
 mod arrays;
+mod behavioural;
 mod column;
 mod compare;
 mod spice;
@@ -8,6 +9,7 @@ mod stimuli;
 mod subtile;
 mod verdict;
 
+pub use behavioural::{BehaviouralRow, LIMIT as BEHAVIOURAL_LIMIT, behavioural};
 pub use compare::{Setup, validate};
 pub use spice::{Reduce, Request, Spice};
 pub use stimuli::{AgeClass, Size, Stimuli};

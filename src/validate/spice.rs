@@ -44,9 +44,21 @@ pub struct Spice<'a> {
     pub cached: usize,
     /// Runs in all.
     pub runs: usize,
+    /// Wall time of each request of the last call, alters and measurements included [s]; 0 for what was stored.
+    pub wall_s: Vec<f64>,
 }
 
-impl Spice<'_> {
+impl<'a> Spice<'a> {
+    /// Nothing has run yet.
+    pub fn new(
+        simulator: &'a mut dyn Simulator,
+        store: &'a Path,
+        startup: &'a [String],
+        tell: &'a mut dyn FnMut(usize, usize) -> bool,
+    ) -> Spice<'a> {
+        Spice { simulator, store, startup, tell, cached: 0, runs: 0, wall_s: Vec::new() }
+    }
+
     /// Writes the deck of a failed run, its commands as comments, for `ngspice -b` and a pair of eyes.
     fn leave_deck(&self, circuit: &LoadedCircuit, request: &Request) -> Result<PathBuf> {
         let path = self.store.with_file_name("failed-reference.cir");
@@ -83,6 +95,8 @@ impl Spice<'_> {
             .map(|(k, request)| job(k, request, signals, reduce.is_some()))
             .collect();
         self.runs += requests.len();
+        self.wall_s = vec![0.0; requests.len()];
+        let wall_s = &mut self.wall_s;
         self.cached += requests.len() - jobs.len();
         let mut done = requests.len() - jobs.len();
         if !(self.tell)(done, requests.len()) {
@@ -98,6 +112,7 @@ impl Spice<'_> {
                 failure.get_or_insert_with(|| (format!("{}: {}", answer.outcome, answer.message), Some(k)));
                 return false;
             }
+            wall_s[k] = answer.wall_s;
             let mut measured = answer.measured;
             if let (Some((_, reduce)), Some(waveform)) = (reduce, &answer.waveform) {
                 measured.extend(reduce(waveform));

@@ -1,0 +1,153 @@
+//! The models as Verilog-A modules, in the subset that open compilers take: scalar parameters and analog functions.
+
+use std::fmt::Write as _;
+
+use super::numbers::{Behavioural, C_STORE_F, CellLines, Lines, T_EDGE_S};
+
+impl Behavioural {
+    /// The file of modules.
+    pub fn verilog_a(&self) -> String {
+        let mut text = format!(
+            "// Behavioural cell and converters of {}, from its lookup table; content {}.\n\
+             // Characterized at {} degC and {} V for stored voltages from {} V to {} V. Bit lines of {:.4} pF (K) and {:.4} pF (V).\n\
+             `include \"disciplines.vams\"\n",
+            self.name,
+            self.content_hash,
+            self.temperature_degc,
+            self.vdd_v,
+            self.v_store_v[0],
+            self.v_store_v[1],
+            1e12 * self.c_bit_line_f[0],
+            1e12 * self.c_bit_line_f[1],
+        );
+        self.cells.iter().for_each(|cell| text += &self.cell_module(cell));
+        text += &self.hold_module();
+        text += &self.unsigned_module();
+        text += &self.signed_module();
+        text
+    }
+
+    fn cell_module(&self, cell: &CellLines) -> String {
+        let name = format!("{}_{}", self.cell, cell.suffix);
+        let functions = [
+            function("stored_v", &self.written),
+            function("current_a", &cell.current_a),
+            function("conductance_s", &cell.conductance_s),
+            function("edge_charge_c", &cell.edge_charge_c),
+        ]
+        .concat();
+        format!(
+            "\nmodule {name}(we, web, wbl, wlr, wlrb, bl, vdd);\n\
+             \x20 inout we, web, wbl, wlr, wlrb, bl, vdd;\n\
+             \x20 electrical we, web, wbl, wlr, wlrb, bl, vdd, st;\n\
+             \x20 parameter real t_edge = {T_EDGE_S:e} from (0:inf);\n\
+             \x20 parameter real tau = 3e-10 from (0:inf);\n\
+             {functions}\
+             \x20 real x;\n\
+             \x20 analog begin\n\
+             \x20   x = V(wlr) / {vdd:e};\n\
+             \x20   I(st) <+ {C_STORE_F:e} * ddt(V(st));\n\
+             \x20   if (V(we) > {half:e})\n\
+             \x20     I(st) <+ {C_STORE_F:e} / tau * (V(st) - stored_v(V(wbl)));\n\
+             \x20   I(bl) <+ x * (current_a(V(st)) + conductance_s(V(st)) * (V(bl) - {v_pre:e})\n\
+             \x20     + 3.0 * (1.0 - x) / t_edge * edge_charge_c(V(st)));\n\
+             \x20 end\n\
+             endmodule\n",
+            vdd = self.vdd_v,
+            half = self.vdd_v / 2.0,
+            v_pre = cell.v_pre_v,
+        )
+    }
+
+    fn hold_module(&self) -> String {
+        let biases: Vec<f64> = self.rates.iter().map(|(v_wbl_v, _)| *v_wbl_v).collect();
+        let (mut functions, mut sum) = (String::new(), Vec::new());
+        for (k, (_, rate)) in self.rates.iter().enumerate() {
+            let hat =
+                Lines { nodes: biases.iter().enumerate().map(|(i, v)| (*v, f64::from(u8::from(i == k)))).collect() };
+            functions += &function(&format!("share_{k}"), &hat);
+            functions += &function(&format!("rate_{k}"), rate);
+            sum.push(format!("share_{k}(V(wbl)) * rate_{k}(V(st))"));
+        }
+        format!(
+            "\n// Leakage of a cell's storage node, to be put beside the cell.\n\
+             module {}_hold(st, wbl);\n\
+             \x20 inout st, wbl;\n\
+             \x20 electrical st, wbl;\n\
+             {functions}\
+             \x20 analog I(st) <+ -{C_STORE_F:e} * ({});\n\
+             endmodule\n",
+            self.cell,
+            sum.join("\n      + ")
+        )
+    }
+
+    fn unsigned_module(&self) -> String {
+        let line = self.unsigned;
+        format!(
+            "\nmodule charge_to_pulse_table(bl, vref, en, eno, out, vbc, vbp, vbn, vdd);\n\
+             \x20 inout bl, vref, en, eno, out, vbc, vbp, vbn, vdd;\n\
+             \x20 electrical bl, vref, en, eno, out, vbc, vbp, vbn, vdd;\n\
+             \x20 real left;\n\
+             \x20 analog begin\n\
+             \x20   left = V(vref) - V(bl) + {v_end:e};\n\
+             \x20   I(bl) <+ -{current:e} * V(eno) * (0.5 + 0.5 * tanh(left / 1e-3 + 5.0));\n\
+             \x20   I(out) <+ (V(out) - V(eno) * (0.5 + 0.5 * tanh(left / {soft:e}))) / 100.0 + 5e-14 * ddt(V(out));\n\
+             \x20 end\n\
+             endmodule\n",
+            v_end = line.v_end_v,
+            soft = line.current_a / self.c_bit_line_f[0] * T_EDGE_S / 3.0,
+            current = line.current_a / self.vdd_v,
+        )
+    }
+
+    fn signed_module(&self) -> String {
+        let [up, down] = self.signed;
+        let soft = |current_a: f64| current_a / self.c_bit_line_f[1] * T_EDGE_S / 3.0;
+        format!(
+            "\nmodule charge_to_pulse_signed_table(bl, vref, en, eno, ck, out, sgn, vbc, vbp, vbn, vdd);\n\
+             \x20 inout bl, vref, en, eno, ck, out, sgn, vbc, vbp, vbn, vdd;\n\
+             \x20 electrical bl, vref, en, eno, ck, out, sgn, vbc, vbp, vbn, vdd, held;\n\
+             \x20 real left, drive, soft;\n\
+             \x20 analog begin\n\
+             \x20   // the bit line is followed until ck rises, then held: its side of vref is the sign\n\
+             \x20   I(held) <+ 1e-14 * ddt(V(held)) + (V(ck) < {half:e} ? 1e-3 : 1e-18) * (V(held) - V(bl));\n\
+             \x20   if (V(held) < V(vref)) begin\n\
+             \x20     left = V(vref) - V(bl) + {up_v:e};\n\
+             \x20     drive = -{up_a:e};\n\
+             \x20     soft = {soft_up:e};\n\
+             \x20   end else begin\n\
+             \x20     left = V(bl) - V(vref) - {down_v:e};\n\
+             \x20     drive = {down_a:e};\n\
+             \x20     soft = {soft_down:e};\n\
+             \x20   end\n\
+             \x20   I(bl) <+ drive * V(eno) * (0.5 + 0.5 * tanh(left / 1e-3 + 5.0));\n\
+             \x20   I(out) <+ (V(out) - V(eno) * (0.5 + 0.5 * tanh(left / soft))) / 100.0 + 5e-14 * ddt(V(out));\n\
+             \x20   V(sgn) <+ V(held) < V(vref) ? {vdd:e} : 0.0;\n\
+             \x20 end\n\
+             endmodule\n",
+            half = self.vdd_v / 2.0,
+            vdd = self.vdd_v,
+            up_v = up.v_end_v,
+            down_v = down.v_end_v,
+            up_a = up.current_a / self.vdd_v,
+            down_a = down.current_a / self.vdd_v,
+            soft_up = soft(up.current_a),
+            soft_down = soft(down.current_a),
+        )
+    }
+}
+
+/// `lines` as an analog function: the nearest value beyond the ends, straight lines between.
+fn function(name: &str, lines: &Lines) -> String {
+    let mut text = format!("  analog function real {name};\n    input u;\n    real u;\n    begin\n");
+    let (first, last) = (lines.nodes[0], lines.nodes[lines.nodes.len() - 1]);
+    let _ = writeln!(text, "      if (u <= {:.6e}) {name} = {:.6e};", first.0, first.1);
+    for pair in lines.nodes.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let slope = (y1 - y0) / (x1 - x0);
+        let _ = writeln!(text, "      else if (u <= {x1:.6e}) {name} = {y0:.6e} + {slope:.6e} * (u - {x0:.6e});");
+    }
+    let _ = writeln!(text, "      else {name} = {:.6e};", last.1);
+    text + "    end\n  endfunction\n"
+}
