@@ -27,8 +27,13 @@ build: setup ## build the command
 characterize: setup ## quick: simulate, fit, tabulate, emulate, validate and plot the embedded technology
 	cargo run -- run --profile quick $(ARGS)
 
-characterize-full: setup ## as characterize, with all 64 x 64 columns in the validation; can be interrupted and goes on where it was
-	cargo run -- run --profile full $(ARGS)
+characterize-full: setup ## every sweep, circuit and 64 x 64 column, on every technology that is here; some hours; goes on where it was
+	cargo build
+	@for tech in $$(target/debug/gaincell tech list --available); do \
+		target/debug/gaincell sweep --all --tech $$tech; \
+		target/debug/gaincell circuits --run --tech $$tech; \
+		target/debug/gaincell run --profile full --tech $$tech $(ARGS); \
+	done
 
 bench: setup ## measure sweeps against ngspice as people run it, into results/bench.json
 	cargo bench --profile dev --bench sweep

@@ -121,6 +121,7 @@ pub(super) fn exported(
     table.write_json(&folder)?;
     #[cfg(feature = "dataset")]
     crate::lut::write_parquet(&table, &folder)?;
+    crate::lut::write_tensors(&table, &folder)?;
     crate::lut::write_behavioural(&table, &folder)?;
     let back = Table::read_json(&folder)?;
     let entry = json!({

@@ -15,7 +15,7 @@ use crate::validate::ValidationRow;
 /// Which profile to run.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// quick: under three minutes on two cores; full: all 64 K and 64 V columns of a sub-tile, some ten minutes
+    /// quick: under three minutes on two cores; full: all 64 K and 64 V columns of a sub-tile, some six minutes
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
     /// Seed of the validation's stimuli

@@ -22,7 +22,11 @@ pub(super) struct TechArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Which technologies there are, and whether their models are on this machine
-    List,
+    List {
+        /// Only the names of those whose models are here, one a line
+        #[arg(long)]
+        available: bool,
+    },
     /// Simulate every device flavour over corners, temperature and length; print its figures against the stated ones, and
     /// draw them
     Check {
@@ -33,7 +37,7 @@ enum Action {
 
 pub(super) fn tech(context: &Context, args: &TechArgs) -> Result<()> {
     match &args.action {
-        Action::List => list(context),
+        Action::List { available } => list(context, *available),
         Action::Check { name } => check(context, name.as_deref()),
     }
 }
@@ -50,7 +54,7 @@ struct Entry {
     missing: String,
 }
 
-fn list(context: &Context) -> Result<()> {
+fn list(context: &Context, available: bool) -> Result<()> {
     let technologies = context.project.technologies();
     let entry = |name: String| match Technology::find(&name, &technologies) {
         Ok(tech) => Entry {
@@ -70,6 +74,10 @@ fn list(context: &Context) -> Result<()> {
         }
     };
     let entries: Vec<Entry> = known(&technologies).into_iter().map(entry).collect();
+    if available {
+        let names: Vec<&str> = entries.iter().filter(|entry| entry.usable).map(|entry| entry.name.as_str()).collect();
+        return print(&format!("{}\n", names.join("\n")));
+    }
     if context.common.json {
         return print_json(&entries);
     }

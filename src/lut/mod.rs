@@ -29,6 +29,7 @@ mod parquet;
 mod reduce;
 pub mod synthetic;
 pub mod table;
+mod tensors;
 mod width_curve;
 
 pub use behavioural::{Behavioural, SPICE_NAME, VERILOG_A_NAME, write_behavioural};
@@ -46,4 +47,5 @@ pub use table::{
     Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability,
     Write,
 };
+pub use tensors::{NPZ_NAME, SAFETENSORS_NAME, write_tensors};
 pub use width_curve::WidthCurve;

@@ -42,6 +42,13 @@ pub struct CircuitSweep {
     pub limits: Vec<LimitRow>,
 }
 
+impl CircuitSweep {
+    /// Whether any of the limits has a yield.
+    pub fn has_dice(&self) -> bool {
+        self.limits.iter().any(|row| !row.dice.is_empty())
+    }
+}
+
 /// A measurement with limits, at one corner.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LimitRow {
@@ -84,7 +91,14 @@ impl From<&SpecVerdict> for LimitRow {
                 }
             },
             numbers: [verdict.least, verdict.mean, verdict.greatest].map(number),
-            worst_at: verdict.worst.as_ref().map(WorstPoint::place).unwrap_or_default(),
+            // A number stays with its name and its unit.
+            worst_at: verdict
+                .worst
+                .as_ref()
+                .map(WorstPoint::place)
+                .unwrap_or_default()
+                .replace(' ', "\u{a0}")
+                .replace(",\u{a0}", ", "),
             outside: format!("{} of {}", verdict.outside + verdict.missing, verdict.points),
             dice: verdict.dice.map_or(String::new(), |dice| {
                 let [low, high] = dice.interval.map(percent);
@@ -150,7 +164,7 @@ mod tests {
             ("≤ 5.000 ns", ["1.000 ns", "2.000 ns", "6.000 ns"].map(String::from))
         );
         let row = LimitRow::from(&verdict);
-        assert_eq!(row.worst_at, "v_level 900.0 mV");
+        assert_eq!(row.worst_at, "v_level\u{a0}900.0\u{a0}mV");
         let svg = ReportFigure { svg: "<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>".into(), caption: "a".into() };
         let sweep = CircuitSweep {
             name: "write".into(),
