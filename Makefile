@@ -10,7 +10,7 @@ LINT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench fmt lint clean
+.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench bench-scipy fmt lint clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,11 @@ characterize-full: setup ## every sweep, circuit and 64 x 64 column, on every te
 
 bench: setup ## measure sweeps against ngspice as people run it, into results/bench.json
 	cargo bench --profile dev --bench sweep
+
+bench-scipy: setup ## measure fits against scipy (installed from PyPI below target/), into results/bench.json
+	@test -x target/scipy/bin/python || python3 -m venv target/scipy
+	target/scipy/bin/python -m pip install --quiet --disable-pip-version-check scipy
+	cargo bench --profile dev --bench fits
 
 test: setup-for-tests ## run every test, with and without ngspice and polars; check format and lints
 	cargo test
