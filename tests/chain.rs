@@ -77,6 +77,11 @@ fn from_netlists_to_a_validated_table() {
     let top = *table.cell.current_a.values.last().unwrap() * table.scale.t_max_s;
     assert!(top > 8.0 * table.scale.charge_per_unit_c && top < 13.0 * table.scale.charge_per_unit_c);
 
+    // What a read costs, by hand: the charge comes from a bit line at half the supply, and the word lines take little beside it.
+    let read = table.costs.iter().find(|cost| cost.name == "cell.energy_read_cell_j").unwrap();
+    let least_j = 0.45 * table.cell.current_a.values[19] * table.scale.t_max_s;
+    assert!(read.greatest > least_j && read.greatest < 1.3 * least_j, "{} J for {least_j} J", read.greatest);
+
     // A second run simulates nothing.
     let second = json(&gaincell(out, &["run", "--json"]));
     for sweep in second["sweeps"].as_array().unwrap() {
@@ -86,6 +91,12 @@ fn from_netlists_to_a_validated_table() {
 
     // Another seed passes too.
     check_verdicts(&json(&gaincell(out, &["validate", "--seed", "7", "--json"])));
+
+    // The table's subcircuits in ngspice, against transistors.
+    let behavioural = ["validate", "--behavioural", "--k-columns", "4", "--v-columns", "2", "--json"];
+    for row in json(&gaincell(out, &behavioural)).as_array().unwrap() {
+        assert!(row["worst"].as_f64().unwrap() <= 0.01, "{row}");
+    }
 
     // Arrays through the emulator.
     let (input, result) = (out.join("qkv.npz"), out.join("result.npz"));

@@ -118,6 +118,24 @@ fn a_point_is_the_same(project: &Project, name: &str, pool: &mut WorkerPool) -> 
     explanation.measurements.len()
 }
 
+#[test]
+fn a_point_of_a_variant_is_found_by_its_place_and_by_its_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let gaincell = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gaincell"));
+        let output = command.current_dir(root()).args(arguments).arg("--out").arg(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    gaincell(&["sweep", "write", "--pvt", "--hold", "v_level=0.6V", "--hold", "v_prev=0V", "--json"]);
+    let by_place = gaincell(&["explain", "write_pvt:8", "--run", "--json"]);
+    assert_eq!(by_place["labels"]["corner"], "ss_cold_low");
+    let measured = by_place["measurements"].as_array().unwrap();
+    assert!(!measured.is_empty() && measured.iter().all(|m| m["bit_for_bit"] == true), "{by_place}");
+    let by_id = gaincell(&["explain", by_place["id"].as_str().unwrap(), "--json"]);
+    assert_eq!((&by_id["index"], &by_id["values"]), (&by_place["index"], &by_place["values"]));
+}
+
 fn measurement(column: &str, how: How) -> Measurement {
     Measurement { column: column.into(), unit: Unit::One, how }
 }

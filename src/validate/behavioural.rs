@@ -18,6 +18,10 @@ use crate::tech::Technology;
 /// Limit on the error of any column [full scale].
 pub const LIMIT: f64 = 0.01;
 
+/// The converters of the behavioural columns.
+const UNSIGNED: &str = "xconv bl vref en eno wl 0 0 0 vdd charge_to_pulse_table";
+const SIGNED: &str = "xconv bl vref en eno ck wl sgn 0 0 0 vdd charge_to_pulse_signed_table";
+
 /// One array's columns.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BehaviouralRow {
@@ -56,10 +60,10 @@ pub fn behavioural(
     let overrides = tech.overrides();
     let models = Behavioural::new(table)?.spice();
     // Bit lines of the behavioural columns carry the cells' load, which the table knows.
-    let table_bench = |name: &str, column: &crate::lut::Column| -> Result<Column> {
+    let table_bench = |name: &str, converter: &str, column: &crate::lut::Column| -> Result<Column> {
         let own = [("c_bl", column.c_bit_line_f), ("v_pre", column.v_precharge_v), ("vdd", table.scale.vdd_v)];
         let own: BTreeMap<String, f64> = own.map(|(name, value)| (name.to_string(), value)).into();
-        Ok(Column::new(bench(name)?, size.rows, &own)?.with_models(&models))
+        Ok(Column::new(bench(name)?, size.rows, &own)?.with_models(&format!("{models}{converter}\n")))
     };
     let stimuli = Stimuli::new(seed, AgeClass::Fresh, size);
     let written = Pchip::new(&table.write.stored_v.axes[0].values, &table.write.stored_v.values);
@@ -74,7 +78,7 @@ pub fn behavioural(
     let k_bench = Column::new(bench("column_k.cir")?, size.rows, &overrides)?;
     let (of_transistors, lines) = k_columns(&k_bench, &keys, &Drive::Pulses(&widths_s), spice)?;
     let k_wall_s = median(&spice.wall_s);
-    let k_table = table_bench("column_k_table.cir", &table.column_k)?;
+    let k_table = table_bench("column_k_table.cir", UNSIGNED, &table.column_k)?;
     let of_table = k_table_columns(&k_table, &format!("{CELL}_k"), &keys, &widths_s, spice)?;
     let fractions = |widths: Vec<f64>| widths.into_iter().map(|width| width / t_max_s).collect();
     let wall_s = [k_wall_s, median(&spice.wall_s)];
@@ -86,7 +90,7 @@ pub fn behavioural(
     let v_wall_s = median(&spice.wall_s);
     let edges: Vec<f64> = lines.iter().flatten().map(|line| line.edge_time_s(table.scale.vdd_v)).collect();
     let edge_s = edges.iter().sum::<f64>() / edges.len().max(1) as f64;
-    let v_table = table_bench("column_v_table.cir", &table.column_v)?;
+    let v_table = table_bench("column_v_table.cir", SIGNED, &table.column_v)?;
     let cell = format!("{CELL}_v t_edge={edge_s:e}");
     // ngspice begins anew behind every vertex; a behavioural cell sees no more of an edge than its time and its length.
     let straight = |line: &Option<WordLine>| line.as_ref()?.straight(edge_s, table.scale.vdd_v);

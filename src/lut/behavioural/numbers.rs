@@ -8,6 +8,8 @@ use crate::lut::{Cell, Grid, Pchip, Readout, Table, WidthCurve};
 const NODES: usize = 57;
 /// The straight part of a converter is taken between these shares of its rising range.
 const STRAIGHT: (f64, f64) = (0.2, 0.8);
+/// Charges at which a converter's curve is looked at for these shares.
+const SAMPLES: usize = 10_000;
 /// Edge of a word-line pulse unless an instance says otherwise [s].
 pub(super) const T_EDGE_S: f64 = 50e-12;
 /// Storage capacitance of the models [F]; hold and write state voltages, so that any value gives the same.
@@ -131,13 +133,12 @@ impl Behavioural {
 /// Slope [s/C] and charge at zero width [C] of the line through the part of `sign`.
 fn straight(readout: &Readout, sign: f64) -> Result<(f64, f64)> {
     let curve = WidthCurve::new(&readout.width_s);
-    let (axis, widths) = (&readout.width_s.axes[0].values, &readout.width_s.values);
+    let ([low, high], widths) = (readout.width_s.axes[0].span(), &readout.width_s.values);
     let full = widths.iter().fold(0.0, |most: f64, width| most.max(sign * width));
-    // The first charges, counted from none, at which these shares of the full width are reached.
+    // Of charges of this sign, the least at which a share of the full width is reached.
     let reach = |share: f64| {
-        let mut charges: Vec<f64> = axis.iter().copied().filter(|q| sign * curve.at(*q) >= share * full).collect();
-        charges.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-        charges.first().copied()
+        let end = if sign > 0.0 { high } else { low };
+        (0..=SAMPLES).map(|k| end * k as f64 / SAMPLES as f64).find(|q| sign * curve.at(*q) >= share * full)
     };
     let ends = if full > 0.0 { reach(STRAIGHT.0).zip(reach(STRAIGHT.1)).filter(|(a, b)| a != b) } else { None };
     let Some((low_c, high_c)) = ends else {
