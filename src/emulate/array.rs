@@ -1,12 +1,12 @@
 //! Sub-tiles whose cells and converters are those of a lookup table.
 
 use super::column::{Converter, LineSums, Reading};
-use super::die::{CellSpread, Die, Extent};
+use super::die::{Array, CellSpread, Die, Extent};
 use super::fidelity::{Fidelity, Tile};
 use super::options::Options;
 use super::quantize::level_code;
 use crate::error::{Error, Kind, Problem, Result};
-use crate::lut::{Bounds, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
+use crate::lut::{Bounds, CONDUCTANCE, CURRENT, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
 
 /// The K array's cells or the V array's.
 #[derive(Debug, Clone)]
@@ -166,6 +166,68 @@ impl TableModel {
     /// Full pulse length [s].
     pub fn t_max_s(&self) -> f64 {
         self.t_max_s
+    }
+
+    /// The state of cells of a level and age, if stored values have levels.
+    fn state(&self, array: Array, age: usize, level: usize) -> &[f64] {
+        let cells = self.cells(array);
+        let (at, stride) = (age * self.levels.unwrap_or(0) as usize + level, cells.curves.stride());
+        &cells.states[at * stride..(at + 1) * stride]
+    }
+
+    fn cells(&self, array: Array) -> &Cells {
+        match array {
+            Array::K => &self.k,
+            Array::V => &self.v,
+        }
+    }
+
+    /// Current of a cell by age and level [A].
+    pub(super) fn current_a(&self, array: Array, age: usize, level: usize) -> f64 {
+        self.state(array, age, level)[CURRENT]
+    }
+
+    /// Its conductance [S].
+    pub(super) fn conductance_s(&self, array: Array, age: usize, level: usize) -> f64 {
+        self.state(array, age, level)[CONDUCTANCE]
+    }
+
+    /// What a pulse of `width_s` draws from it beside its current times the width [C].
+    pub(super) fn extra_c(&self, array: Array, age: usize, level: usize, width_s: f64) -> f64 {
+        self.cells(array).curves.pulse(width_s).extra_charge_c(self.state(array, age, level))
+    }
+
+    /// Width from which charge is a line over the width [s].
+    pub(super) fn longest_short_s(&self, array: Array) -> f64 {
+        self.cells(array).curves.longest_short_s()
+    }
+
+    /// The converter of an array's columns.
+    pub(super) fn converter(&self, array: Array) -> &Converter {
+        match array {
+            Array::K => &self.unsigned,
+            Array::V => &self.signed,
+        }
+    }
+
+    /// Where the table holds.
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Whether a pulse of that width is within the table.
+    pub(super) fn holds_width(&self, width_s: f64) -> bool {
+        self.bounds.holds(Quantity::Width, 0.0) && self.bounds.holds(Quantity::Width, width_s)
+    }
+
+    /// Whether some level and age had to be clamped.
+    pub(super) fn any_clamped(&self) -> bool {
+        self.any_clamped
+    }
+
+    /// The dies, by head.
+    pub(super) fn dies(&self) -> &[Die] {
+        &self.dies
     }
 
     /// The die of a head and the number of the column's first cell in it.

@@ -4,9 +4,10 @@ use rayon::prelude::*;
 
 use super::array::TableModel;
 use super::die::{Die, Extent};
+use super::factorized::Factorized;
 use super::fidelity::Fidelity;
 use super::head::{Head, HeadShape};
-use super::options::{Level, Options};
+use super::options::{Evaluation, Level, Options};
 use super::published::{Published, cubic, linear};
 use super::softmax;
 use crate::error::{Error, Kind, Problem, Result};
@@ -111,7 +112,15 @@ pub fn run(inputs: Inputs, options: &Options, table: Option<&Table>) -> Result<O
             };
             // No query sees an age beyond the sequence.
             let options = Options { window: extent.slots, ..options };
-            run_with(&TableModel::new(table, &options, dies)?, &inputs, &options)
+            let model = TableModel::new(table, &options, dies)?;
+            let factorized = match options.evaluation {
+                Evaluation::Factorized => Factorized::new(&model, &options, d).ok(),
+                Evaluation::PerCell => None,
+            };
+            match factorized {
+                Some(array) => Ok(run_factorized(&array, &inputs)),
+                None => run_with(&model, &inputs, &options),
+            }
         }
     }
 }
@@ -142,6 +151,24 @@ pub fn run_with(model: &dyn Fidelity, inputs: &Inputs, options: &Options) -> Res
         }
         Ok(part)
     })
+}
+
+fn run_factorized(array: &Factorized, inputs: &Inputs) -> Outputs {
+    let tokens = inputs.shape[1];
+    let mut outputs = Outputs {
+        shape: inputs.shape,
+        slots: array.window().min(tokens),
+        s: Vec::new(),
+        phi: Vec::new(),
+        output: Vec::new(),
+        clamped: Tally::default(),
+    };
+    for part in array.sequences(tokens, &inputs.q, &inputs.k, &inputs.v, true) {
+        outputs.s.extend(part.s);
+        outputs.phi.extend(part.phi);
+        outputs.output.extend(part.output);
+    }
+    outputs
 }
 
 fn run_softmax(inputs: &Inputs, options: &Options) -> Result<Outputs> {

@@ -133,6 +133,16 @@ impl Default for Physics {
     }
 }
 
+/// How the level [`Level::Table`] is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Evaluation {
+    /// By sums of integers where the table and the options allow it within [`super::TOLERANCE`], else cell by cell.
+    #[default]
+    Factorized,
+    /// Cell by cell in double precision: the reference.
+    PerCell,
+}
+
 /// Which dies the table's spread is drawn for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DieSeed {
@@ -169,6 +179,8 @@ pub struct Options {
     pub a_sat: f64,
     /// Factor of the scores before the softmax; by default 1 / sqrt(d).
     pub softmax_scale: Option<f64>,
+    /// How the level `table` is computed.
+    pub evaluation: Evaluation,
     /// Parts of the table's physics.
     pub physics: Physics,
     /// What happens outside the table's validity.
@@ -196,6 +208,7 @@ impl Default for Options {
             s_sat: 80.0,
             a_sat: 40.0,
             softmax_scale: None,
+            evaluation: Evaluation::default(),
             physics: Physics::default(),
             outside: Outside::default(),
             hold_v_wbl_v: None,

@@ -1,0 +1,376 @@
+//! The engine: a head's stored codes, and queries on them tile by tile.
+
+use super::cells::{Places, RUN};
+use super::keys::{self, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
+use super::levels::Levelled;
+use super::simd::{Isa, LANES, column_place};
+use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
+use super::{Budget, Refusal};
+use crate::emulate::array::TableModel;
+use crate::emulate::die::Array;
+use crate::emulate::options::Options;
+use crate::error::{Error, Kind, Problem, Result};
+
+/// Queries that read the K array together.
+const TOGETHER: usize = 2;
+/// Excess over a range that is rounding of single precision, and clipped; beyond it a value is refused.
+const RANGE_SLACK: f64 = 1e-6;
+
+/// A table and its options, taken apart.
+#[derive(Debug, Clone)]
+pub struct Factorized {
+    isa: Isa,
+    keys: KeyFactors,
+    values: ValueFactors,
+    budget: Budget,
+    d: usize,
+    /// Dimensions in whole octets, columns in whole vectors, slots of a tile in whole lanes.
+    d_padded: usize,
+    columns: usize,
+    rows: usize,
+    tile_tokens: usize,
+    vdd_v: f64,
+    step: f64,
+}
+
+/// The codes of one head's cells.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    /// Shape (tiles, octets of slots, octets of dimensions, 64) in the order of [`keys::place`]; odd slots 8 more.
+    keys: Vec<u8>,
+    /// Shape (tiles, row pairs, columns, 2), columns in the order of [`column_place`]; odd rows 8 more.
+    values: Vec<u8>,
+    /// What is left over of each K column's edges, and its change per token, by padded slot.
+    rests: [Vec<f32>; 2],
+}
+
+/// Room that queries need; kept between them.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    queries: Vec<Query>,
+    pub(super) codes: Vec<u8>,
+    key_weights: KeyWeights,
+    key_sums: KeySums,
+    s: Vec<f32>,
+    phi: Vec<f32>,
+    weights: ValueWeights,
+    pulses: Pulses,
+    sums: Sums,
+    /// Shape (queries, columns).
+    pub(super) counts: Vec<f32>,
+}
+
+/// S and phi of queries, of shape (queries, slots), if they are wanted.
+pub(super) struct Kept<'a> {
+    pub s: &'a mut [f64],
+    pub phi: &'a mut [f64],
+    pub slots: usize,
+}
+
+impl Factorized {
+    /// Takes `model`, made with the same `options`, apart for heads of dimension `d`.
+    ///
+    /// The inner result is the reason why that cannot be done within [`super::TOLERANCE`].
+    pub fn new(model: &TableModel, options: &Options, d: usize) -> std::result::Result<Factorized, Refusal> {
+        let budget = Budget::new(options)?;
+        if model.any_clamped() {
+            return Err(Refusal::new("cells leave the table's validity"));
+        }
+        if !model.dies().is_empty() {
+            return Err(Refusal::new("cells differ from one another"));
+        }
+        let rows = budget.tile_rows.div_ceil(LANES) * LANES;
+        let keys = KeyFactors::new(model, &budget, d)?;
+        let values = ValueFactors::new(model, &budget, keys.greatest_phi())?;
+        for (array, longest, cells) in [(Array::K, 1.0, d), (Array::V, keys.greatest_phi(), budget.tile_rows)] {
+            let longest_s = longest * model.t_max_s();
+            if !model.holds_width(longest_s) || !model.converter(array).stays_inside(model.bounds(), cells as f64 * longest_s) {
+                return Err(Refusal::new("reads may leave the table's validity"));
+            }
+        }
+        Ok(Factorized {
+            isa: Isa::detect(),
+            keys,
+            values,
+            d,
+            d_padded: d.div_ceil(8) * 8,
+            columns: d.div_ceil(16) * 16,
+            rows,
+            tile_tokens: budget.tile_rows,
+            vdd_v: options.vdd_v,
+            step: match budget.counter.step() {
+                0.0 => 1.0,
+                step => step,
+            },
+            budget,
+        })
+    }
+
+    /// The same on another instruction set, which gives the same bits.
+    pub fn on(self, isa: Isa) -> Factorized {
+        Factorized { isa, ..self }
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Dimension d.
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// Window M, in slots.
+    pub fn window(&self) -> usize {
+        self.budget.window
+    }
+
+    /// Operations that one (query, token) pair takes in sums of products, a product and its addition being two: in wide
+    /// and in narrow integers.
+    pub fn operations_per_pair(&self) -> [usize; 2] {
+        let (keys, values) = (self.keys.sums(), self.values.sums());
+        [0, 1].map(|k| 2 * (keys[k] * self.d_padded + values[k] * self.columns))
+    }
+
+    /// Value of one count of the output.
+    pub(super) fn step(&self) -> f64 {
+        self.step
+    }
+
+    fn tiles(&self) -> usize {
+        self.budget.window.div_ceil(self.tile_tokens)
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(super) fn store(&self) -> Store {
+        let slots = self.tiles() * self.rows;
+        // Rows that hold nothing have the codes of level 0, like written ones.
+        let values = (0..slots * self.columns).map(|at| 8 * (at % 2) as u8).collect();
+        let keys = (0..slots * self.d_padded).map(|at| 8 * (at / 4 % 2) as u8).collect();
+        Store { keys, values, rests: [vec![0.0; slots], vec![0.0; slots]] }
+    }
+
+    /// Writes a token's K and V (d each) [V], at the converters' levels, into a slot.
+    pub(super) fn write<T: Levelled>(&self, store: &mut Store, slot: usize, k_v: &[T], v_v: &[T], codes: &mut Vec<u8>) {
+        let row = slot / self.tile_tokens * self.rows + slot % self.tile_tokens;
+        let levels = self.budget.levels as u32;
+        T::codes(self.isa, k_v, self.vdd_v, levels, codes);
+        let block = &mut store.keys[row / LANES * LANES * self.d_padded..][..LANES * self.d_padded];
+        for (dimension, code) in codes.iter().enumerate() {
+            let (at, odd) = keys::place(row % LANES, dimension);
+            block[at] = code + odd;
+        }
+        let [rest, change] = self.keys.rest(codes);
+        (store.rests[0][row], store.rests[1][row]) = (rest, change);
+        T::codes(self.isa, v_v, self.vdd_v, levels, codes);
+        let pair = &mut store.values[row / 2 * 2 * self.columns..][..2 * self.columns];
+        for (column, code) in codes.iter().enumerate() {
+            pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
+        }
+    }
+
+    /// Attends with the queries (count, d) of the tokens in slots `newest`, `newest + 1`, ..., all of one run of slots, to
+    /// what is stored and not younger. `occupied` slots hold a token for the first query, one more for each further.
+    ///
+    /// Leaves the counts in `work`, shape (count, columns).
+    pub(super) fn attend<T: Levelled>(
+        &self,
+        store: &Store,
+        newest: usize,
+        occupied: usize,
+        q: &[T],
+        work: &mut Work,
+        mut kept: Option<Kept<'_>>,
+    ) {
+        let count = q.len() / self.d;
+        let top = self.budget.q_levels as u32;
+        work.queries.resize_with(work.queries.len().max(count), Query::default);
+        for (q, query) in q.chunks_exact(self.d).zip(&mut work.queries) {
+            T::codes(self.isa, q, 1.0, top, &mut work.codes);
+            work.codes.resize(self.d_padded, 0);
+            self.keys.prepare(&work.codes, query);
+        }
+        work.counts.clear();
+        work.counts.resize(count * self.columns, 0.0);
+        let occupied_by = |query: usize| (occupied + query).min(self.budget.window);
+        let middle = newest / RUN * RUN + RUN / 2;
+        let last = newest + count - 1;
+        for tile in 0..occupied_by(count - 1).div_ceil(self.tile_tokens) {
+            let first_slot = tile * self.tile_tokens;
+            let rows_of = |query: usize| {
+                let rows = occupied_by(query).saturating_sub(first_slot).min(self.tile_tokens);
+                (rows, rows.div_ceil(LANES) * LANES)
+            };
+            let (_, rows) = rows_of(count - 1);
+            let first_row = tile * self.rows;
+            let values = &store.values[first_row * self.columns..(first_row + rows) * self.columns];
+            let keys = &store.keys[first_row * self.d_padded..(first_row + rows) * self.d_padded];
+            // Slots after the last query's hold what was written a window before, or nothing yet.
+            let last = if occupied < self.budget.window { first_slot + rows } else { last };
+            let ages = Places::new(self.keys.cells(), first_slot, rows, last, middle);
+            self.values.look_up(self.isa, values, self.columns, &ages, &mut work.weights);
+            self.keys.look_up(self.isa, keys, &ages, &mut work.key_weights);
+            let mut done = 0;
+            while done < count {
+                let group = (count - done).min(TOGETHER);
+                let (_, rows) = rows_of(done + group - 1);
+                self.read_keys(rows, done, group, work);
+                for query in done..done + group {
+                    let kept = kept.as_mut().map(|kept| {
+                        let at = query * kept.slots + first_slot..query * kept.slots + first_slot + rows_of(query).0;
+                        (&mut kept.s[at.clone()], &mut kept.phi[at])
+                    });
+                    let later = (newest + query) as f32 - middle as f32;
+                    let rests = store.rests.each_ref().map(|rests| &rests[first_row..first_row + rows_of(query).1]);
+                    let age = (newest + query) as f32 - first_slot as f32;
+                    self.finish(query, (query - done) * rows, rows_of(query), (later, age, rests), work, kept);
+                }
+                done += group;
+            }
+        }
+    }
+
+    /// Sums of a group of queries over the first `rows` slots of the tile in work.
+    fn read_keys(&self, rows: usize, done: usize, group: usize, work: &mut Work) {
+        let Work { queries, key_weights, key_sums, .. } = work;
+        if rows == 0 {
+            return;
+        }
+        match queries[done..done + group] {
+            [ref a, ref b] => self.keys.sum(self.isa, key_weights, rows, [a, b], key_sums),
+            [ref a, ..] => self.keys.sum(self.isa, key_weights, rows, [a], key_sums),
+            [] => {}
+        }
+    }
+
+    /// From the sums of one query, which start at `from`, to its counts.
+    fn finish(
+        &self,
+        query: usize,
+        from: usize,
+        (occupied, rows): (usize, usize),
+        (later, age, rests): (f32, f32, [&[f32]; 2]),
+        work: &mut Work,
+        kept: Option<(&mut [f64], &mut [f64])>,
+    ) {
+        if rows == 0 {
+            return;
+        }
+        let Work { queries, key_sums: sums_k, s, phi, weights, pulses, sums, counts, .. } = work;
+        s.resize(rows, 0.0);
+        phi.resize(rows, 0.0);
+        self.isa.run(KeyPass {
+            factors: &self.keys,
+            sums: sums_k,
+            from,
+            query: &queries[query],
+            rests,
+            age,
+            window: self.budget.window as f32,
+            later,
+            occupied,
+            s,
+            phi,
+        });
+        if let Some((kept_s, kept_phi)) = kept {
+            kept_s.iter_mut().zip(&*s).for_each(|(to, from)| *to = f64::from(*from));
+            kept_phi.iter_mut().zip(&*phi).for_each(|(to, from)| *to = f64::from(*from));
+        }
+        self.values.drive(self.isa, phi, pulses);
+        self.values.sum(self.isa, weights, self.columns, pulses, sums);
+        let counts = &mut counts[query * self.columns..(query + 1) * self.columns];
+        self.isa.run(ValuePass { factors: &self.values, sums, pulses, later, counts });
+    }
+}
+
+/// One head of a [`Factorized`] array: a ring buffer of tokens.
+///
+/// ```
+/// use gaincell::emulate::{Factorized, FactorizedHead, Level, Options, TableModel};
+/// # fn main() -> gaincell::Result<()> {
+/// let table = gaincell::lut::synthetic::table()?;
+/// let options = Options { level: Level::Table, window: 128, ..Options::default() };
+/// let model = TableModel::new(&table, &options, Vec::new())?;
+/// let array = Factorized::new(&model, &options, 64).expect("the synthetic table can be taken apart");
+/// let mut head = FactorizedHead::new(&array);
+/// let (mut output, token) = (vec![0.0; 64], vec![0.6f32; 64]);
+/// for _ in 0..3 {
+///     head.write(&token, &token)?;
+///     head.attend(&token, &mut output)?;
+/// }
+/// assert!(output.iter().all(|x| (0.0..=2.0).contains(x)));
+/// # Ok(())
+/// # }
+/// ```
+pub struct FactorizedHead<'a> {
+    array: &'a Factorized,
+    store: Store,
+    work: Work,
+    tokens: usize,
+}
+
+impl<'a> FactorizedHead<'a> {
+    /// An empty head.
+    pub fn new(array: &'a Factorized) -> Self {
+        FactorizedHead { array, store: array.store(), work: Work::default(), tokens: 0 }
+    }
+
+    /// Writes the next token's K and V (d each) [V] over the oldest slot, at the converters' levels.
+    ///
+    /// Errors: [`Kind::BadInput`] for another length, NaN, or a voltage outside [0, vdd].
+    pub fn write(&mut self, k_v: &[f32], v_v: &[f32]) -> Result<()> {
+        let (k_v, v_v) = (self.checked("K", k_v, self.array.vdd_v)?, self.checked("V", v_v, self.array.vdd_v)?);
+        let (slot, codes) = (self.tokens % self.array.window(), &mut self.work.codes);
+        self.array.write(&mut self.store, slot, k_v, v_v, codes);
+        self.tokens += 1;
+        Ok(())
+    }
+
+    /// Slots that hold a token.
+    pub fn occupied(&self) -> usize {
+        self.tokens.min(self.array.window())
+    }
+
+    /// Bytes that the codes of its cells take; they do not grow with the tokens.
+    pub fn bytes(&self) -> usize {
+        self.store.keys.capacity() + self.store.values.capacity()
+    }
+
+    /// Attends to the stored tokens with `q` (d) in [0, 1]; writes the sum of the tiles' counts to `output` (d).
+    ///
+    /// Errors: [`Kind::BadInput`] for another length, NaN, a query outside [0, 1], or a head that holds no token.
+    pub fn attend(&mut self, q: &[f32], output: &mut [f32]) -> Result<()> {
+        let q = self.checked("Q", q, 1.0)?;
+        if self.tokens == 0 || output.len() != self.array.d {
+            let message = format!("{} tokens are stored, and the output has room for {}", self.tokens, output.len());
+            return Err(Problem::new(Kind::BadInput, message)
+                .accepted(format!("at least one token, and {} numbers", self.array.d))
+                .into());
+        }
+        let newest = (self.tokens - 1) % self.array.window();
+        self.array.attend(&self.store, newest, self.occupied(), q, &mut self.work, None);
+        let step = self.array.step as f32;
+        output.iter_mut().zip(&self.work.counts).for_each(|(to, count)| *to = count * step);
+        Ok(())
+    }
+
+    fn checked<'x>(&self, name: &str, x: &'x [f32], full: f64) -> Result<&'x [f32]> {
+        let d = self.array.d;
+        if x.len() != d {
+            let problem = Problem::new(Kind::BadInput, format!("{} numbers", x.len())).key(name);
+            return Err(problem.accepted(format!("{d}, the head's dimension")).into());
+        }
+        let (low, high) = ((-RANGE_SLACK * full) as f32, (full * (1.0 + RANGE_SLACK)) as f32);
+        match x.iter().position(|x| !(low..=high).contains(x)) {
+            None => Ok(x),
+            Some(at) => {
+                let problem = Problem::new(Kind::BadInput, format!("element {at} is {}", x[at])).key(name);
+                Err(Error::from(problem.accepted(format!("finite numbers from 0 to {full}"))))
+            }
+        }
+    }
+}
