@@ -3,13 +3,13 @@
 //! In units of p at full pulse, with the pulse `w` in full ones, a cell of some level and age draws
 //!
 //! ```text
-//! charge = (w + tau(w)) I(level, age) + c(w) + s(w) z(level, age)        swing = w g(level, age)
+//! charge = (w + tau(w)) I(level, age) + s(w) (c + z(level, age))        swing = w g(level, age)
 //! ```
 //!
 //! and a column `sum charge - (sum w I) (sum w g)`, see [`crate::emulate::LineSums`]; the first factor of the swing is taken as
 //! `sum (w + tau) I` times `sum w / sum (w + tau)`. `I` and `g` are the table's current and
 //! conductance; edges and what short pulses lack are split by least squares over the levels into what is in proportion to
-//! the current (`tau`), the same for all levels (`c`) and a rest (`z`). `I` is summed in wide integers, the small parts
+//! the current (`tau`), the same for all levels (`c`) and a rest (`z`); `s` is 1 but for short pulses. `I` is summed in wide integers, the small parts
 //! in narrow ones. Weights are looked up at the age in the middle of a run of queries; to the others of the run the current's
 //! slope over age is added. A rest too small for a sum of its own is left out.
 
@@ -17,7 +17,8 @@ use std::borrow::Cow;
 
 use nalgebra::DMatrix;
 
-use super::lanes::Machine;
+use super::lanes::{Machine, Plain};
+use super::simd::LANES;
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
@@ -62,9 +63,10 @@ pub struct CellFactors {
     pub swing_rest: [f32; 2],
     /// The rest z of each level, in units of p, when just written, and its change per token.
     pub rest: [[f32; 2]; 8],
-    /// `tau`, `c` and `s` of short pulses, from none to the first that is long; the last are those of all long ones.
+    /// `c` of a long pulse, in units of p.
+    pub constant: f32,
+    /// `tau` and `s` of short pulses, from none to the first that is long; the last are those of all long ones.
     pub tau: Box<[f32; SHORT_POINTS]>,
-    pub constant: Box<[f32; SHORT_POINTS]>,
     pub share: Box<[f32; SHORT_POINTS]>,
     /// Points per full pulse.
     pub points_per_pulse: f32,
@@ -106,22 +108,16 @@ impl CellFactors {
             .collect();
         let with_edge = summed_edges && greatest(&edge) > NEGLIGIBLE * share;
         let short_below = (model.longest_short_s(array) / t_max_s).min(1.0);
+        let whole: Vec<f64> = edge[middle].iter().map(|z| z + long[1]).collect();
         let by_width = |of: usize| -> Box<[f32; SHORT_POINTS]> {
             let mut points = Box::new([0.0; SHORT_POINTS]);
             for (step, point) in points.iter_mut().enumerate() {
                 let part = step as f64 / (SHORT_POINTS - 1) as f64;
-                let wanted = extra(middle, short_below * part);
-                let z = &edge[middle];
-                let fitted = match greatest(std::slice::from_ref(z)) > NEGLIGIBLE * share {
-                    true => fit(&[&current[middle], &ones, z], &wanted),
-                    // Next to nothing: there is no telling what its share is.
-                    false => [fit(&[&current[middle], &ones], &wanted), vec![part]].concat(),
-                };
-                *point = if of == 2 { fitted[2].clamp(0.0, 1.0) } else { fitted[of] } as f32;
+                let fitted = fit(&[&current[middle], &whole], &extra(middle, short_below * part));
+                *point = if of == 0 { fitted[0] } else { fitted[1].clamp(0.0, 1.0) } as f32;
             }
             points
         };
-        let (tau, constant, share_of) = (by_width(0), by_width(1), by_width(2));
 
         let slopes: Vec<Vec<f64>> = (0..window)
             .map(|age| {
@@ -190,9 +186,9 @@ impl CellFactors {
             edge_unit,
             swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
             rest,
-            tau,
-            constant,
-            share: share_of,
+            constant: long[1] as f32,
+            tau: by_width(0),
+            share: by_width(1),
             points_per_pulse: ((SHORT_POINTS - 1) as f64 / short_below) as f32,
             window,
         })
@@ -203,11 +199,10 @@ impl CellFactors {
         (self.window + BEYOND - 1).saturating_add_signed(-age)
     }
 
-    /// `tau`, `c` and `s` of eight pulses.
-    #[inline(always)]
-    pub fn drive<M: Machine>(&self, m: M, pulse: M::Lanes) -> [M::Lanes; 3] {
-        let place = m.scale(pulse, self.points_per_pulse);
-        [m.between(&self.tau, place), m.between(&self.constant, place), m.between(&self.share, place)]
+    /// `tau` and `s` of a pulse.
+    pub fn drive(&self, pulse: f32) -> [f32; 2] {
+        let place = [pulse * self.points_per_pulse; LANES];
+        [&self.tau, &self.share].map(|points| Plain.between(points, place)[0])
     }
 }
 

@@ -1,6 +1,7 @@
 //! A converter's curve as a table of equidistant points, between which it is a line.
 
-use super::lanes::Machine;
+use super::lanes::{Machine, Plain};
+use super::simd::LANES;
 
 /// A curve on the span within which it changes; flat outside. `POINTS` points.
 #[derive(Debug, Clone)]
@@ -9,6 +10,7 @@ pub struct Curve<const POINTS: usize> {
     per_interval: f32,
     points: Box<[f32; POINTS]>,
     greatest: f64,
+    span: [f64; 2],
 }
 
 impl<const POINTS: usize> Curve<POINTS> {
@@ -29,11 +31,22 @@ impl<const POINTS: usize> Curve<POINTS> {
         }
         let single: Vec<f32> = points.iter().map(|y| *y as f32).collect();
         Some(Curve {
+            span,
             start: span[0] as f32,
             per_interval: (intervals / (span[1] - span[0])) as f32,
             points: single.try_into().ok()?,
             greatest: points.iter().fold(0.0, |greatest: f64, y| greatest.max(y.abs())),
         })
+    }
+
+    /// The curve at one place.
+    pub fn at_one(&self, x: f64) -> f64 {
+        f64::from(self.at(Plain, [x as f32; LANES])[0])
+    }
+
+    /// The span within which it changes.
+    pub fn span(&self) -> [f64; 2] {
+        self.span
     }
 
     /// The greatest magnitude of the curve.
@@ -49,9 +62,34 @@ impl<const POINTS: usize> Curve<POINTS> {
     }
 }
 
+/// What a converter's output becomes, tabulated at the nearest of equidistant inputs.
+#[derive(Debug, Clone)]
+pub struct Steps<T, const ENTRIES: usize> {
+    start: f32,
+    per_entry: f32,
+    pub entries: Box<[T; ENTRIES]>,
+}
+
+impl<T: Copy + Default + std::fmt::Debug, const ENTRIES: usize> Steps<T, ENTRIES> {
+    /// Tabulates `of` on `span`; beyond, its ends are meant.
+    pub fn new(of: impl Fn(f64) -> T, span: [f64; 2]) -> Self {
+        let entry = (span[1] - span[0]) / (ENTRIES - 1) as f64;
+        let mut entries = Box::new([T::default(); ENTRIES]);
+        for (k, to) in entries.iter_mut().enumerate() {
+            *to = of(span[0] + entry * k as f64);
+        }
+        Steps { start: span[0] as f32, per_entry: (1.0 / entry) as f32, entries }
+    }
+
+    /// The places of eight inputs.
+    #[inline(always)]
+    pub fn place<M: Machine>(&self, machine: M, x: M::Lanes) -> M::Lanes {
+        machine.scale(machine.sub(x, machine.splat(self.start)), self.per_entry)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::Plain;
     use super::*;
 
     #[test]

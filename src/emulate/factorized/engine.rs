@@ -1,7 +1,7 @@
 //! The engine: a head's stored codes, and queries on them tile by tile.
 
 use super::cells::{Places, RUN};
-use super::keys::{self, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
+use super::keys::{self, Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
 use super::levels::Levelled;
 use super::simd::{Isa, LANES, column_place};
 use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
@@ -22,6 +22,7 @@ pub struct Factorized {
     isa: Isa,
     keys: KeyFactors,
     values: ValueFactors,
+    drives: Drives,
     budget: Budget,
     d: usize,
     /// Dimensions in whole octets, columns in whole vectors, slots of a tile in whole lanes.
@@ -52,7 +53,7 @@ pub(super) struct Work {
     key_weights: KeyWeights,
     key_sums: KeySums,
     s: Vec<f32>,
-    phi: Vec<f32>,
+    driven: Vec<u32>,
     weights: ValueWeights,
     pulses: Pulses,
     sums: Sums,
@@ -90,6 +91,7 @@ impl Factorized {
         }
         Ok(Factorized {
             isa: Isa::detect(),
+            drives: values.drives(&keys),
             keys,
             values,
             d,
@@ -160,9 +162,10 @@ impl Factorized {
         let levels = self.budget.levels as u32;
         T::codes(self.isa, k_v, self.vdd_v, levels, codes);
         let block = &mut store.keys[row / LANES * LANES * self.d_padded..][..LANES * self.d_padded];
-        for (dimension, code) in codes.iter().enumerate() {
-            let (at, odd) = keys::place(row % LANES, dimension);
-            block[at] = code + odd;
+        // Four dimensions of a slot lie side by side.
+        for (quad, codes) in codes.chunks(4).enumerate() {
+            let (at, odd) = keys::place(row % LANES, 4 * quad);
+            block[at..at + codes.len()].iter_mut().zip(codes).for_each(|(to, code)| *to = code + odd);
         }
         let [rest, change] = self.keys.rest(codes);
         (store.rests[0][row], store.rests[1][row]) = (rest, change);
@@ -225,7 +228,8 @@ impl Factorized {
                         (&mut kept.s[at.clone()], &mut kept.phi[at])
                     });
                     let later = (newest + query) as f32 - middle as f32;
-                    let rests = store.rests.each_ref().map(|rests| &rests[first_row..first_row + rows_of(query).1]);
+                    let slots = first_row..first_row + rows_of(query).1;
+                    let rests = [&store.rests[0][slots.clone()], &store.rests[1][slots]];
                     let age = (newest + query) as f32 - first_slot as f32;
                     self.finish(query, (query - done) * rows, rows_of(query), (later, age, rests), work, kept);
                 }
@@ -260,9 +264,9 @@ impl Factorized {
         if rows == 0 {
             return;
         }
-        let Work { queries, key_sums: sums_k, s, phi, weights, pulses, sums, counts, .. } = work;
+        let Work { queries, key_sums: sums_k, s, driven, weights, pulses, sums, counts, .. } = work;
         s.resize(rows, 0.0);
-        phi.resize(rows, 0.0);
+        driven.resize(rows, 0);
         self.isa.run(KeyPass {
             factors: &self.keys,
             sums: sums_k,
@@ -273,14 +277,15 @@ impl Factorized {
             window: self.budget.window as f32,
             later,
             occupied,
+            drives: &self.drives,
             s,
-            phi,
+            driven,
         });
         if let Some((kept_s, kept_phi)) = kept {
             kept_s.iter_mut().zip(&*s).for_each(|(to, from)| *to = f64::from(*from));
-            kept_phi.iter_mut().zip(&*phi).for_each(|(to, from)| *to = f64::from(*from));
+            kept_phi.iter_mut().zip(&*s).for_each(|(to, s)| *to = self.keys.phi(f64::from(*s)));
         }
-        self.values.drive(self.isa, phi, pulses);
+        self.values.drive(self.isa, driven, pulses);
         self.values.sum(self.isa, weights, self.columns, pulses, sums);
         let counts = &mut counts[query * self.columns..(query + 1) * self.columns];
         self.isa.run(ValuePass { factors: &self.values, sums, pulses, later, counts });

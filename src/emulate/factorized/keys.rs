@@ -4,15 +4,18 @@
 //! of two slots' tables gives weights in the order in which queries are multiplied with them.
 
 use super::cells::{CellFactors, Places, Scales};
-use super::curve::Curve;
-use super::lanes::{Machine, Plain, Vectorized, nearest};
+use super::curve::{Curve, Steps};
+use super::lanes::{Machine, Vectorized, nearest};
 use super::simd::{Isa, LANES, key_place};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
+use crate::emulate::quantize::to_level;
 
 /// Points of the converter's curve.
 const CURVE_POINTS: usize = 1025;
+/// Entries of what drives the V array over S: a step is 0.025 % of full scale.
+pub const DRIVE_ENTRIES: usize = 4096;
 /// Integers of a full pulse: 64 rows of wide products fit an `i32`, 16 of narrow ones an `i16`.
 const FULL_WIDE: f64 = 3840.0;
 const FULL_NARROW: f64 = 15.0;
@@ -24,8 +27,8 @@ pub struct KeyFactors {
     /// By code of Q.
     wide: [i16; 16],
     narrow: [u8; 16],
-    /// A row's width, charge that is the same for all levels, share of the rest, width and tau; by code of Q.
-    parts: [[f32; 16]; 4],
+    /// A row's width, share of edges, width and tau; by code of Q.
+    parts: [[f32; 16]; 3],
     cancelled_per_width: f32,
     cancelled: f32,
     curve: Curve<CURVE_POINTS>,
@@ -33,13 +36,16 @@ pub struct KeyFactors {
     d: f32,
 }
 
+/// What drives a row of the V array, by S: see [`super::values::ValueFactors::drives`].
+pub type Drives = Steps<u32, DRIVE_ENTRIES>;
+
 /// A query made ready: integers by dimension, whole octets of them, and sums.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     wide: Vec<i16>,
     narrow: Vec<u8>,
     /// Sums of the parts.
-    parts: [f32; 4],
+    parts: [f32; 3],
 }
 
 /// Weights of a tile's slots.
@@ -78,7 +84,7 @@ impl KeyFactors {
         let mut factors = KeyFactors {
             wide: [0; 16],
             narrow: [0; 16],
-            parts: [[0.0; 16]; 4],
+            parts: [[0.0; 16]; 3],
             d: d as f32,
             cancelled_per_width: (converter.cancelled_a() * t_max_s / unit_c) as f32,
             cancelled: (converter.cancelled_c() / unit_c) as f32,
@@ -90,14 +96,25 @@ impl KeyFactors {
         };
         for code in 1..budget.q_levels {
             let pulse = code as f32 / (budget.q_levels - 1) as f32;
-            let [tau, constant, share] = factors.cells.drive(Plain, [pulse; LANES]).map(|lanes| lanes[0]);
+            let [tau, share] = factors.cells.drive(pulse);
             factors.wide[code] = nearest((pulse + tau) * FULL_WIDE as f32) as i16;
             factors.narrow[code] = nearest(pulse * FULL_NARROW as f32) as u8;
-            for (part, value) in factors.parts.iter_mut().zip([pulse, constant, share, pulse + tau]) {
+            for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau]) {
                 part[code] = value;
             }
         }
         Ok(factors)
+    }
+
+    /// The span of S in which phi changes.
+    pub fn span(&self) -> [f64; 2] {
+        self.curve.span()
+    }
+
+    /// phi at one S, at the levels between the arrays if there are any.
+    pub fn phi(&self, s: f64) -> f64 {
+        let phi = self.curve.at_one(s);
+        if self.phi_levels.is_some() { to_level(phi.clamp(0.0, 1.0), 1.0, self.phi_levels) } else { phi }
     }
 
     /// Greatest phi.
@@ -118,7 +135,7 @@ impl KeyFactors {
         query.narrow.clear();
         query.narrow.extend(codes.iter().map(|code| self.narrow[of(code)]));
         let sum = |table: &[f32; 16]| codes.iter().fold(0.0, |sum, code| sum + table[of(code)]);
-        query.parts = [0, 1, 2, 3].map(|part| sum(&self.parts[part]));
+        query.parts = [0, 1, 2].map(|part| sum(&self.parts[part]));
     }
 
     /// The sum over a column of its levels' rests, and its change per token, from its codes.
@@ -174,7 +191,7 @@ pub fn place(slot: usize, dimension: usize) -> (usize, u8) {
     (key_place(slot, dimension), 8 * (slot % 2) as u8)
 }
 
-/// From sums to S and phi, for the slots of one tile and one query.
+/// From sums to S and to what drives the V array, for the slots of one tile and one query.
 pub struct KeyPass<'a> {
     pub factors: &'a KeyFactors,
     pub sums: &'a KeySums,
@@ -190,9 +207,10 @@ pub struct KeyPass<'a> {
     pub later: f32,
     /// Slots that hold a token.
     pub occupied: usize,
+    pub drives: &'a Drives,
     /// Outputs, whole lanes of slots; 0 beyond the occupied.
     pub s: &'a mut [f32],
-    pub phi: &'a mut [f32],
+    pub driven: &'a mut [u32],
 }
 
 impl Vectorized for KeyPass<'_> {
@@ -200,18 +218,18 @@ impl Vectorized for KeyPass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let KeyFactors { cells, curve, phi_levels, .. } = self.factors;
+        let cells = &self.factors.cells;
         let query = self.query;
-        let [width, constant, share, lengthened] = query.parts;
-        let constant = self.factors.cancelled + self.factors.cancelled_per_width * width + constant;
+        let [width, share, lengthened] = query.parts;
+        let constant = self.factors.cancelled + self.factors.cancelled_per_width * width + cells.constant * share;
         let swing_constant = cells.swing_rest[0] * width;
         // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows.
         let share = share / self.factors.d;
         let swinging = if lengthened > 0.0 { width / lengthened } else { 1.0 };
         let lane = m.load(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
-        let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.phi.as_chunks_mut::<LANES>().0);
+        let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.driven.as_chunks_mut::<LANES>().0);
         let blocks = blocks.zip(self.rests[0].as_chunks::<LANES>().0).zip(self.rests[1].as_chunks::<LANES>().0);
-        for (block, (((s, phi), rest), change)) in blocks.enumerate() {
+        for (block, (((s, driven), rest), change)) in blocks.enumerate() {
             let at = self.from + block * LANES;
             let of = |sums: &[i32]| match sums[at..].first_chunk() {
                 Some(sums) => m.integers(sums),
@@ -229,15 +247,10 @@ impl Vectorized for KeyPass<'_> {
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let product = m.sub(charge, m.mul(m.scale(current, swinging), swing));
             m.store(s, product);
-            let mut fraction = curve.at(m, product);
-            if let Some(levels) = *phi_levels {
-                let top = (levels - 1) as f32;
-                fraction = m.scale(m.round(m.scale(m.limit(fraction, 0.0, 1.0), top)), 1.0 / top);
-            }
-            m.store(phi, fraction);
+            *driven = m.entries(&self.drives.entries, self.drives.place(m, product));
         }
         let occupied = self.occupied.min(self.s.len());
         self.s[occupied..].fill(0.0);
-        self.phi[occupied..].fill(0.0);
+        self.driven[occupied..].fill(0);
     }
 }

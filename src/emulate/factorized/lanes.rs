@@ -43,12 +43,17 @@ pub trait Machine: Copy {
     fn round(self, x: Self::Lanes) -> Self::Lanes;
     /// As [`Machine::round`], as integers.
     fn to_integers(self, x: Self::Lanes) -> [i32; LANES];
-    /// The same, within the range of `i16`.
-    fn to_i16(self, x: Self::Lanes, to: &mut [i16; LANES]);
     /// The same, within the range of `u8`.
     fn to_u8(self, x: Self::Lanes, to: &mut [u8; LANES]);
     /// Lines between points: `place` counts in points, limited to the first and last.
     fn between<const POINTS: usize>(self, points: &[f32; POINTS], place: Self::Lanes) -> Self::Lanes;
+
+    /// Entries of a table, by the nearest place; `place` is limited to the first and last.
+    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: Self::Lanes) -> [u32; LANES];
+    /// As [`Machine::entries`], of small integers, as numbers.
+    fn small_entries<const ENTRIES: usize>(self, table: &[i8; ENTRIES], place: Self::Lanes) -> Self::Lanes;
+    /// The lower half, the third and the fourth byte of each word.
+    fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]);
 
     /// `a * b + c`, in two roundings.
     #[inline(always)]
@@ -143,11 +148,6 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
-    fn to_i16(self, x: [f32; LANES], to: &mut [i16; LANES]) {
-        *to = from_fn(|k| nearest(x[k]) as i16);
-    }
-
-    #[inline(always)]
     fn to_u8(self, x: [f32; LANES], to: &mut [u8; LANES]) {
         *to = from_fn(|k| nearest(x[k]) as u8);
     }
@@ -160,6 +160,25 @@ impl Machine for Plain {
             let (low, high) = (points[interval], points[interval + 1]);
             low + (place[k] - interval as f32) * (high - low)
         })
+    }
+
+    #[inline(always)]
+    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: [f32; LANES]) -> [u32; LANES] {
+        let place = self.limit(place, 0.0, (ENTRIES - 1) as f32);
+        from_fn(|k| table[nearest(place[k]) as usize])
+    }
+
+    #[inline(always)]
+    fn small_entries<const ENTRIES: usize>(self, table: &[i8; ENTRIES], place: [f32; LANES]) -> [f32; LANES] {
+        let place = self.limit(place, 0.0, (ENTRIES - 1) as f32);
+        from_fn(|k| f32::from(table[nearest(place[k]) as usize]))
+    }
+
+    #[inline(always)]
+    fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]) {
+        *half = words.map(|word| word as i16);
+        *third = words.map(|word| (word >> 16) as u8);
+        *fourth = words.map(|word| (word >> 24) as u8);
     }
 }
 
@@ -176,14 +195,19 @@ mod tests {
         #[inline(always)]
         fn run<M: Machine>(self, m: M) -> Vec<u32> {
             let x = m.load(&[-2.5, -0.5, 0.5, 1.5, 2.4999, 8190.6, -3.0, 0.0]);
-            let (mut wide, mut narrow, mut bits) = ([0; LANES], [0; LANES], Vec::new());
-            m.to_i16(x, &mut wide);
-            m.to_u8(m.limit(x, 0.0, 255.0), &mut narrow);
+            let (mut wide, mut narrow, mut last, mut bits) = ([0; LANES], [0; LANES], [0; LANES], Vec::new());
+            let words = m.entries(&[1 << 30 | 0x7abc, 2, 0xff_8000, 0x1234_5678], x);
+            m.split(&words, &mut wide, &mut narrow, &mut last);
+            bits.extend(words);
+            bits.extend(last.map(u32::from));
+            m.to_u8(m.limit(x, 0.0, 255.0), &mut last);
+            bits.extend(last.map(u32::from));
             let points = [0.5, 1.0, -2.0, 7.0];
             let rounded = m.round(x);
             for lanes in [
                 rounded,
                 m.between(&points, x),
+                m.small_entries(&[-3, 5, 127, -128], x),
                 m.where_positive(x, m.splat(3.0)),
                 m.limit(x, -1.0, 2.0),
                 m.add_product(x, m.integers(&[3, -2, 1, 0, 9, 7, 1 << 24, -1]), x),

@@ -2,9 +2,10 @@
 //!
 //! A row has one age and one pulse for all its cells, so its weights are looked up from one table of 8 levels.
 
-use super::cells::{CellFactors, Places, SHORT_POINTS, Scales};
-use super::curve::Curve;
-use super::lanes::{Machine, Vectorized};
+use super::cells::{CellFactors, Places, Scales};
+use super::curve::{Curve, Steps};
+use super::keys::{Drives, KeyFactors};
+use super::lanes::{Machine, Vectorized, nearest};
 use super::simd::{Isa, LANES, WIDE_ROWS};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
@@ -27,7 +28,8 @@ pub struct ValueFactors {
     cancelled_per_phi: f32,
     cancelled: f32,
     curve: Curve<CURVE_POINTS>,
-    counter: Counter,
+    /// The count over A; none if outputs are not counted.
+    counts: Option<Steps<i8, CURVE_POINTS>>,
 }
 
 /// Weights of a tile's rows.
@@ -45,10 +47,8 @@ pub struct Pulses {
     pub wide: Vec<i16>,
     pub narrow: Vec<u8>,
     pub edge: Vec<u8>,
-    /// Sums of phi, of phi and tau, and of the constants.
-    pub phi: f32,
-    pub lengthened: f32,
-    pub constant: f32,
+    /// Sums of phi, of phi and tau, and of the shares of edges.
+    pub sums: [f32; 3],
 }
 
 /// A tile's sums for one query, by column.
@@ -81,14 +81,22 @@ impl ValueFactors {
         if longest > LONGEST {
             return Err(Refusal::new(format!("pulses of {longest:.3} full lengths are more than its integers allow")));
         }
+        let curve: Curve<CURVE_POINTS> = converter
+            .tabulated()
+            .ok_or_else(|| Refusal::new("the second converter's curve bends too sharply for a table"))?;
+        let counts = match budget.counter {
+            Counter::Exact => None,
+            counter if counter.code(1.0) > i32::from(i8::MAX) => {
+                return Err(Refusal::new("the counter has more levels than a byte"));
+            }
+            counter => Some(Steps::new(|a| counter.code(curve.at_one(a)) as i8, curve.span())),
+        };
         Ok(ValueFactors {
             cells,
             cancelled_per_phi: (converter.cancelled_a() * t_max_s / unit_c) as f32,
             cancelled: (converter.cancelled_c() / unit_c) as f32,
-            curve: converter
-                .tabulated()
-                .ok_or_else(|| Refusal::new("the second converter's curve bends too sharply for a table"))?,
-            counter: budget.counter,
+            curve,
+            counts,
         })
     }
 
@@ -113,12 +121,27 @@ impl ValueFactors {
         }
     }
 
-    /// Integers of a tile's pulses; `phi` of whole row quads.
-    pub fn drive(&self, isa: Isa, phi: &[f32], pulses: &mut Pulses) {
-        pulses.wide.resize(phi.len(), 0);
-        pulses.narrow.resize(phi.len(), 0);
-        pulses.edge.resize(phi.len(), 0);
-        isa.run(PulsePass { cells: &self.cells, phi, pulses });
+    /// What drives a row, over S: the pulse as a wide integer in the lower half of a word, as a narrow one in its third byte,
+    /// and in the fourth the share of edges.
+    pub fn drives(&self, keys: &KeyFactors) -> Drives {
+        let word = |s: f64| {
+            let phi = keys.phi(s) as f32;
+            if phi <= 0.0 {
+                return 0;
+            }
+            let [tau, share] = self.cells.drive(phi);
+            let whole = |x: f32| nearest(x) as u32;
+            whole((phi + tau) * FULL_WIDE) & 0xffff | whole(phi * FULL_NARROW) << 16 | whole(share * FULL_NARROW) << 24
+        };
+        Drives::new(word, keys.span())
+    }
+
+    /// A tile's pulses from those words, of whole lanes of rows.
+    pub fn drive(&self, isa: Isa, driven: &[u32], pulses: &mut Pulses) {
+        pulses.wide.resize(driven.len(), 0);
+        pulses.narrow.resize(driven.len(), 0);
+        pulses.edge.resize(driven.len(), 0);
+        isa.run(PulsePass { driven, pulses });
     }
 
     /// Sums a tile's products.
@@ -140,10 +163,9 @@ impl ValueFactors {
     }
 }
 
-/// Integers of pulses and the sums over all.
+/// Words to integers, and the sums over all.
 struct PulsePass<'a> {
-    cells: &'a CellFactors,
-    phi: &'a [f32],
+    driven: &'a [u32],
     pulses: &'a mut Pulses,
 }
 
@@ -152,30 +174,15 @@ impl Vectorized for PulsePass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let PulsePass { cells, phi, pulses } = self;
-        let long = [&cells.tau, &cells.constant, &cells.share].map(|points| m.splat(points[SHORT_POINTS - 1]));
-        let short_below = m.splat((SHORT_POINTS - 1) as f32 / cells.points_per_pulse);
-        let (mut sum, mut lengthened, mut constants) = (m.splat(0.0), m.splat(0.0), m.splat(0.0));
-        let wide = pulses.wide.as_chunks_mut::<LANES>().0.iter_mut();
-        let narrow = pulses.narrow.as_chunks_mut::<LANES>().0.iter_mut();
-        let edge = pulses.edge.as_chunks_mut::<LANES>().0.iter_mut();
-        let blocks = phi.as_chunks::<LANES>().0.iter().zip(wide).zip(narrow).zip(edge);
-        for (((phi, wide), narrow), edge) in blocks {
-            let phi = m.load(phi);
-            sum = m.add(sum, phi);
-            // Most blocks have no short pulse, and lookups take time.
-            let any_short = m.positive(m.where_positive(phi, m.sub(short_below, phi))) != 0;
-            let [tau, constant, share] = if any_short { cells.drive(m, phi) } else { long };
-            constants = m.add(constants, m.where_positive(phi, constant));
-            let long = m.add(phi, m.where_positive(phi, tau));
-            lengthened = m.add(lengthened, long);
-            m.to_i16(m.scale(long, FULL_WIDE), wide);
-            m.to_u8(m.scale(phi, FULL_NARROW), narrow);
-            m.to_u8(m.scale(m.where_positive(phi, share), FULL_NARROW), edge);
+        let Pulses { wide, narrow, edge, sums } = self.pulses;
+        let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(narrow.as_chunks_mut::<LANES>().0);
+        let parts = parts.zip(edge.as_chunks_mut::<LANES>().0);
+        for (words, ((wide, narrow), edge)) in self.driven.as_chunks::<LANES>().0.iter().zip(parts) {
+            m.split(words, wide, narrow, edge);
         }
-        pulses.phi = m.total(sum);
-        pulses.lengthened = m.total(lengthened);
-        pulses.constant = m.total(constants);
+        let total = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>() as f32 / FULL_NARROW;
+        let whole = wide.iter().map(|whole| i32::from(*whole)).sum::<i32>() as f32 / FULL_WIDE;
+        *sums = [total(narrow), whole, total(edge)];
     }
 }
 
@@ -195,9 +202,10 @@ impl Vectorized for ValuePass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let ValueFactors { cells, curve, counter, .. } = self.factors;
-        let Pulses { phi, lengthened, constant, .. } = *self.pulses;
-        let constant = self.factors.cancelled + self.factors.cancelled_per_phi * phi + constant;
+        let ValueFactors { cells, curve, counts: table, .. } = self.factors;
+        let [phi, lengthened, shares] = self.pulses.sums;
+        let shared = cells.constant * shares;
+        let constant = self.factors.cancelled + self.factors.cancelled_per_phi * phi + shared;
         let swing_constant = cells.swing_rest[0] * phi;
         let swinging = if lengthened > 0.0 { phi / lengthened } else { 1.0 };
         let columns = self.counts.len();
@@ -223,11 +231,9 @@ impl Vectorized for ValuePass<'_> {
                 m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let product = m.sub(charge, m.mul(m.scale(current, swinging), swing));
-            let fraction = m.limit(curve.at(m, product), -1.0, 1.0);
-            let counted = match counter {
-                Counter::Exact => fraction,
-                Counter::SignMagnitude(levels) => m.round(m.scale(fraction, (levels - 1) as f32)),
-                Counter::PublishedStep(levels) => m.round(m.scale(fraction, 0.5 * (levels - 1) as f32)),
+            let counted = match table {
+                Some(table) => m.small_entries(&table.entries, table.place(m, product)),
+                None => m.limit(curve.at(m, product), -1.0, 1.0),
             };
             let total = m.add(m.load(counts), counted);
             m.store(counts, total);
