@@ -10,7 +10,7 @@ LINT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench fmt lint clean
+.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench bench-torch fmt lint clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,15 @@ characterize-full: setup ## as characterize, with all 64 x 64 columns in the val
 
 bench: setup ## measure sweeps against ngspice as people run it, into results/bench.json
 	cargo bench --profile dev --bench sweep
+
+bench-torch: target/torch/installed ## measure the emulator against PyTorch (installed into target/torch, some GB), into results/bench.json
+	cargo bench --no-default-features --bench attention
+
+# PyTorch's plain wheels bring their GPU libraries, and do not load without them.
+target/torch/installed:
+	python3 -m venv target/torch
+	target/torch/bin/pip install --quiet torch numpy
+	touch $@
 
 test: setup-for-tests ## run every test, with and without ngspice and polars; check format and lints
 	cargo test

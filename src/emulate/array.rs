@@ -36,6 +36,8 @@ pub struct TableModel {
     vdd_v: f64,
     t_max_s: f64,
     tile_tokens: usize,
+    /// Oldest age in the window.
+    oldest: usize,
 }
 
 impl TableModel {
@@ -88,6 +90,7 @@ impl TableModel {
             vdd_v: table.scale.vdd_v,
             t_max_s: table.scale.t_max_s,
             tile_tokens: options.tile_tokens,
+            oldest,
         };
         if let Some(levels) = model.levels {
             model.work_out(levels, options.window)?;
@@ -225,6 +228,15 @@ impl TableModel {
         self.any_clamped
     }
 
+    /// Change of a cell's current on a die, at a level and age [A].
+    pub(super) fn delta_a(&self, die: &Die, array: Array, cell: usize, age: usize, level: usize) -> f64 {
+        let place = self.places[age * self.levels.unwrap_or(0) as usize + level];
+        match array {
+            Array::K => die.k.delta_a(cell, place),
+            Array::V => die.v.delta_a(cell, place),
+        }
+    }
+
     /// The dies, by head.
     pub(super) fn dies(&self) -> &[Die] {
         &self.dies
@@ -283,14 +295,14 @@ impl TableModel {
         let stride = cells.curves.stride();
         let (state, place) = match self.levels {
             Some(levels) => {
-                let at = cell.age * levels as usize + level_code(cell.driven_v, self.vdd_v, levels) as usize;
+                let at = self.age_of(cell) * levels as usize + level_code(cell.driven_v, self.vdd_v, levels) as usize;
                 if self.any_clamped {
                     *work.tally += self.clamped[at];
                 }
                 (&cells.states[at * stride..(at + 1) * stride], self.places.get(at).copied())
             }
             None => {
-                let stored_v = self.stored_v(cell.driven_v, cell.age, work.tally)?;
+                let stored_v = self.stored_v(cell.driven_v, self.age_of(cell), work.tally)?;
                 cells.curves.state(stored_v, &mut work.state);
                 (work.state.as_slice(), cell.spread.map(|(spread, _)| spread.place(stored_v)))
             }
@@ -301,6 +313,11 @@ impl TableModel {
         };
         sums.add(state, cell.pulse, delta_a);
         Ok(())
+    }
+
+    /// The age that a cell has reached; no older than the window, which tables are worked out for.
+    fn age_of(&self, cell: &CellInUse<'_>) -> usize {
+        cell.die.map_or(cell.age, |(die, array, number)| die.age_of(array, number, cell.age, self.oldest))
     }
 
     /// The die of the tile's head, if dies are used at all.
@@ -331,6 +348,7 @@ struct CellInUse<'a> {
     pulse: &'a Pulse,
     /// Spread of the array's cells and the number of this one.
     spread: Option<(&'a CellSpread, usize)>,
+    die: Option<(&'a Die, Array, usize)>,
 }
 
 struct Work<'a> {
@@ -353,7 +371,9 @@ impl Fidelity for TableModel {
             let mut sums = LineSums::default();
             for (row, (&driven_v, pulse)) in keys.iter().zip(&pulses).enumerate() {
                 let spread = die.map(|die| (&die.k, global * tile.d + row));
-                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse, spread };
+                let number = global * tile.d + row;
+                let die = die.map(|die| (die, Array::K, number));
+                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse, spread, die };
                 self.add_cell(&self.k, &cell, &mut work, &mut sums)?;
             }
             let spread = die.map_or([0.0; 2], |die| die.unsigned[global]);
@@ -375,7 +395,8 @@ impl Fidelity for TableModel {
             let first = (tile.index * self.tile_tokens + slot) * tile.d;
             for (column, &driven_v) in values.iter().enumerate() {
                 let spread = die.map(|die| (&die.v, first + column));
-                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse: &pulse, spread };
+                let die = die.map(|die| (die, Array::V, first + column));
+                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse: &pulse, spread, die };
                 self.add_cell(&self.v, &cell, &mut work, &mut sums[column])?;
             }
         }

@@ -107,7 +107,11 @@ pub fn run(inputs: Inputs, options: &Options, table: Option<&Table>) -> Result<O
             let dies = match options.die {
                 None => Vec::new(),
                 Some(die) => (0..options.heads.min(batch) as u64)
-                    .map(|head| Die::from_seed(table, die.seed, die.sample + head, extent))
+                    .map(|head| {
+                        let sample = die.sample + head;
+                        let sigma = options.leakage_sigma;
+                        Ok(Die::from_seed(table, die.seed, sample, extent)?.with_leakage(die.seed, sample, sigma))
+                    })
                     .collect::<Result<_>>()?,
             };
             // No query sees an age beyond the sequence.
@@ -118,7 +122,7 @@ pub fn run(inputs: Inputs, options: &Options, table: Option<&Table>) -> Result<O
                 Evaluation::PerCell => None,
             };
             match factorized {
-                Some(array) => Ok(run_factorized(&array, &inputs)),
+                Some(array) => Ok(run_factorized(&array, &inputs, options.heads)),
                 None => run_with(&model, &inputs, &options),
             }
         }
@@ -153,7 +157,7 @@ pub fn run_with(model: &dyn Fidelity, inputs: &Inputs, options: &Options) -> Res
     })
 }
 
-fn run_factorized(array: &Factorized, inputs: &Inputs) -> Outputs {
+fn run_factorized(array: &Factorized, inputs: &Inputs, heads: usize) -> Outputs {
     let tokens = inputs.shape[1];
     let mut outputs = Outputs {
         shape: inputs.shape,
@@ -163,7 +167,7 @@ fn run_factorized(array: &Factorized, inputs: &Inputs) -> Outputs {
         output: Vec::new(),
         clamped: Tally::default(),
     };
-    for part in array.sequences(tokens, &inputs.q, &inputs.k, &inputs.v, true) {
+    for part in array.sequences(tokens, &inputs.q, &inputs.k, &inputs.v, true, heads) {
         outputs.s.extend(part.s);
         outputs.phi.extend(part.phi);
         outputs.output.extend(part.output);

@@ -97,6 +97,11 @@ impl Converter {
         self.column.offset.constant_c - self.readout_offset_c
     }
 
+    /// Charge at which the straight part starts [C].
+    pub(super) fn straight_from_c(&self) -> f64 {
+        self.readout_offset_c
+    }
+
     /// Charge added per second of all pulses on the column [A].
     pub(super) fn cancelled_a(&self) -> f64 {
         self.column.offset.per_width_a

@@ -34,6 +34,6 @@ pub use factorized::{Factorized, FactorizedHead, Isa, Refusal, TOLERANCE};
 pub use fidelity::{Fidelity, Tile};
 pub use head::{Attended, Head, HeadShape};
 pub use npz::{Summary, emulate_file, read_inputs, write_outputs};
-pub use options::{Counter, Decay, DieSeed, Evaluation, Level, Options, Physics, Quantization};
+pub use options::{Counter, Decay, DieSeed, Evaluation, Level, Noise, Options, Physics, Quantization};
 pub use published::{Published, cubic, linear};
 pub use quantize::{level_code, to_level};

@@ -152,6 +152,22 @@ pub struct DieSeed {
     pub sample: u64,
 }
 
+/// Noise that is drawn anew at every read. Tables have none yet: the values are the caller's.
+///
+/// The sum of the independent noise of a column's cells is one normal number of known variance, so one is drawn for each
+/// column and read, keyed by (seed, head, token, array, column).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Noise {
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Standard deviation of the charge that one cell with a pulse adds \[C\].
+    pub sigma_cell_c: f64,
+    /// Standard deviation of the first converter's charge, its comparator's noise \[C\].
+    pub sigma_unsigned_c: f64,
+    /// The same of the second converter \[C\].
+    pub sigma_signed_c: f64,
+}
+
 /// All that decides an emulation beside its inputs and its table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -189,6 +205,10 @@ pub struct Options {
     pub hold_v_wbl_v: Option<f64>,
     /// Spread of cells and converters; `None`: nominal.
     pub die: Option<DieSeed>,
+    /// Spread of the cells' leakage: standard deviation of the logarithm of each cell's rate of ageing, drawn with the die.
+    pub leakage_sigma: f64,
+    /// Noise of reads; `None`: none.
+    pub noise: Option<Noise>,
     /// Heads that the batch runs through: row b uses the arrays of head b mod heads. Matters for dies only.
     pub heads: usize,
 }
@@ -213,6 +233,8 @@ impl Default for Options {
             outside: Outside::default(),
             hold_v_wbl_v: None,
             die: None,
+            leakage_sigma: 0.0,
+            noise: None,
             heads: 1,
         }
     }
@@ -262,6 +284,25 @@ impl Options {
         }
         if !(self.lambda >= 0.0 && self.lambda.is_finite()) {
             report("lambda", format!("{} is not a decay", self.lambda), "0 or more per token");
+        }
+        if !(self.leakage_sigma >= 0.0 && self.leakage_sigma < 1.0) {
+            report("leakage_sigma", format!("{} is no spread of leakage", self.leakage_sigma), "0 or more, below 1");
+        } else if self.leakage_sigma > 0.0 && self.die.is_none() {
+            report("leakage_sigma", "leakage differs from cell to cell on dies only".into(), "0, or a die");
+        }
+        if let Some(noise) = &self.noise {
+            for (key, sigma) in [
+                ("noise.sigma_cell_c", noise.sigma_cell_c),
+                ("noise.sigma_unsigned_c", noise.sigma_unsigned_c),
+                ("noise.sigma_signed_c", noise.sigma_signed_c),
+            ] {
+                if !(sigma >= 0.0 && sigma.is_finite()) {
+                    report(key, format!("{sigma} is not a standard deviation"), "0 C or more");
+                }
+            }
+            if self.level != Level::Table {
+                report("noise", format!("{} has no charge", self.level.name()), "noise with the level `table`");
+            }
         }
         if self.die.is_some() && self.level != Level::Table {
             report("die", format!("{} has no spread", self.level.name()), "a die with the level `table`");

@@ -71,6 +71,7 @@ pub struct CellFactors {
     /// Points per full pulse.
     pub points_per_pulse: f32,
     window: usize,
+    weight: f64,
 }
 
 impl CellFactors {
@@ -191,7 +192,13 @@ impl CellFactors {
             share: by_width(1),
             points_per_pulse: ((SHORT_POINTS - 1) as f64 / short_below) as f32,
             window,
+            weight: wide_unit,
         })
+    }
+
+    /// Units of p at full pulse of one wide weight.
+    pub fn weight(&self) -> f64 {
+        self.weight
     }
 
     /// The place of an age, which may be down to -BEYOND and up to the window and BEYOND.

@@ -3,7 +3,9 @@
 use super::cells::{Places, RUN};
 use super::keys::{self, Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
 use super::levels::Levelled;
-use super::simd::{Isa, LANES, column_place};
+use super::noise::{Normals, Read};
+use super::simd::{Isa, LANES, column_place, wide_key_place};
+use super::spread::HeadSpread;
 use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
@@ -32,6 +34,16 @@ pub struct Factorized {
     tile_tokens: usize,
     vdd_v: f64,
     step: f64,
+    /// By head; none for nominal cells.
+    spreads: Vec<HeadSpread>,
+    noise: Option<(Normals, Sigmas)>,
+}
+
+/// Standard deviations in units of S and A: of a cell with a pulse, and of the converter.
+#[derive(Debug, Clone, Copy)]
+struct Sigmas {
+    k: [f32; 2],
+    v: [f32; 2],
 }
 
 /// The codes of one head's cells.
@@ -43,6 +55,11 @@ pub(super) struct Store {
     values: Vec<u8>,
     /// What is left over of each K column's edges, and its change per token, by padded slot.
     rests: [Vec<f32>; 2],
+    /// The head that these cells are.
+    head: usize,
+    /// Of a die, both numbers of [`HeadSpread`] for what is stored: K in the order of weights, V of shape (tiles, row pairs,
+    /// columns, 2).
+    spread: Option<[[Vec<i16>; 2]; 2]>,
 }
 
 /// Room that queries need; kept between them.
@@ -53,10 +70,13 @@ pub(super) struct Work {
     key_weights: KeyWeights,
     key_sums: KeySums,
     s: Vec<f32>,
+    seen: Vec<f32>,
     driven: Vec<u32>,
     weights: ValueWeights,
     pulses: Pulses,
     sums: Sums,
+    words: Vec<f32>,
+    normals: [Vec<f32>; 2],
     /// Shape (queries, columns).
     pub(super) counts: Vec<f32>,
 }
@@ -77,9 +97,6 @@ impl Factorized {
         if model.any_clamped() {
             return Err(Refusal::new("cells leave the table's validity"));
         }
-        if !model.dies().is_empty() {
-            return Err(Refusal::new("cells differ from one another"));
-        }
         let rows = budget.tile_rows.div_ceil(LANES) * LANES;
         let keys = KeyFactors::new(model, &budget, d)?;
         let values = ValueFactors::new(model, &budget, keys.greatest_phi())?;
@@ -89,14 +106,32 @@ impl Factorized {
                 return Err(Refusal::new("reads may leave the table's validity"));
             }
         }
+        let rows_of = |slots: &[f32]| padded(slots, budget.tile_rows, rows);
+        let columns = d.div_ceil(16) * 16;
+        let units = [keys.cells().weight(), values.cells().weight()];
+        let spreads = model.dies().iter().map(|die| {
+            let mut spread = HeadSpread::new(model, die, budget.levels, budget.window, units)?;
+            spread.unsigned = [rows_of(&spread.unsigned[0]), rows_of(&spread.unsigned[1])];
+            spread.signed = [padded(&spread.signed[0], d, columns), padded(&spread.signed[1], d, columns)];
+            Ok(spread)
+        });
+        let spreads = spreads.collect::<std::result::Result<_, Refusal>>()?;
+        let unit_c = model.converter(Array::K).charge_per_unit_c();
+        let noise = options.noise.as_ref().map(|noise| {
+            let of = |sigma_c: f64| (sigma_c / unit_c) as f32;
+            let k = [of(noise.sigma_cell_c), of(noise.sigma_unsigned_c)];
+            (Normals::new(noise.seed), Sigmas { k, v: [k[0], of(noise.sigma_signed_c)] })
+        });
         Ok(Factorized {
+            spreads,
+            noise,
             isa: Isa::detect(),
             drives: values.drives(&keys),
             keys,
             values,
             d,
             d_padded: d.div_ceil(8) * 8,
-            columns: d.div_ceil(16) * 16,
+            columns,
             rows,
             tile_tokens: budget.tile_rows,
             vdd_v: options.vdd_v,
@@ -148,12 +183,17 @@ impl Factorized {
         self.columns
     }
 
-    pub(super) fn store(&self) -> Store {
+    /// An empty head; `head` chooses its die and its noise.
+    pub(super) fn store(&self, head: usize) -> Store {
         let slots = self.tiles() * self.rows;
         // Rows that hold nothing have the codes of level 0, like written ones.
         let values = (0..slots * self.columns).map(|at| 8 * (at % 2) as u8).collect();
         let keys = (0..slots * self.d_padded).map(|at| 8 * (at / 4 % 2) as u8).collect();
-        Store { keys, values, rests: [vec![0.0; slots], vec![0.0; slots]] }
+        let spread = (!self.spreads.is_empty()).then(|| {
+            let zeros = |width: usize| [vec![0; slots * width], vec![0; slots * width]];
+            [zeros(self.d_padded), zeros(self.columns)]
+        });
+        Store { keys, values, rests: [vec![0.0; slots], vec![0.0; slots]], head, spread }
     }
 
     /// Writes a token's K and V (d each) [V], at the converters' levels, into a slot.
@@ -169,26 +209,45 @@ impl Factorized {
         }
         let [rest, change] = self.keys.rest(codes);
         (store.rests[0][row], store.rests[1][row]) = (rest, change);
+        let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
+        if let Some(([keys, _], spread)) = spread {
+            let first = row / LANES * LANES * self.d_padded;
+            for (dimension, code) in codes.iter().enumerate() {
+                let numbers = spread.k[slot * spread.d + dimension][usize::from(*code)];
+                let at = first + wide_key_place(row % LANES, dimension);
+                keys.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
+            }
+        }
         T::codes(self.isa, v_v, self.vdd_v, levels, codes);
         let pair = &mut store.values[row / 2 * 2 * self.columns..][..2 * self.columns];
         for (column, code) in codes.iter().enumerate() {
             pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
         }
+        let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
+        if let Some(([_, values], spread)) = spread {
+            for (column, code) in codes.iter().enumerate() {
+                let numbers = spread.v[slot * spread.d + column][usize::from(*code)];
+                let at = row / 2 * 2 * self.columns + 2 * column + row % 2;
+                values.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
+            }
+        }
     }
 
-    /// Attends with the queries (count, d) of the tokens in slots `newest`, `newest + 1`, ..., all of one run of slots, to
-    /// what is stored and not younger. `occupied` slots hold a token for the first query, one more for each further.
+    /// Attends with the queries (count, d) of tokens `token`, `token + 1`, ..., all of one run of slots, to what is stored and
+    /// not younger.
     ///
-    /// Leaves the counts in `work`, shape (count, columns).
+    /// `token` is the number of the first query's token, by which noise is drawn. Leaves the counts in `work`, shape (count,
+    /// columns).
     pub(super) fn attend<T: Levelled>(
         &self,
         store: &Store,
-        newest: usize,
-        occupied: usize,
+        token: usize,
         q: &[T],
         work: &mut Work,
         mut kept: Option<Kept<'_>>,
     ) {
+        let newest = token % self.budget.window;
+        let occupied = (token + 1).min(self.budget.window);
         let count = q.len() / self.d;
         let top = self.budget.q_levels as u32;
         work.queries.resize_with(work.queries.len().max(count), Query::default);
@@ -221,17 +280,34 @@ impl Factorized {
             while done < count {
                 let group = (count - done).min(TOGETHER);
                 let (_, rows) = rows_of(done + group - 1);
-                self.read_keys(rows, done, group, work);
+                let spread = store.spread.as_ref().map(|[keys, _]| {
+                    let cells = first_row * self.d_padded..(first_row + rows) * self.d_padded;
+                    [&keys[0][cells.clone()], &keys[1][cells]]
+                });
+                self.read_keys(rows, done, group, spread, work);
                 for query in done..done + group {
-                    let kept = kept.as_mut().map(|kept| {
-                        let at = query * kept.slots + first_slot..query * kept.slots + first_slot + rows_of(query).0;
-                        (&mut kept.s[at.clone()], &mut kept.phi[at])
-                    });
-                    let later = (newest + query) as f32 - middle as f32;
-                    let slots = first_row..first_row + rows_of(query).1;
-                    let rests = [&store.rests[0][slots.clone()], &store.rests[1][slots]];
-                    let age = (newest + query) as f32 - first_slot as f32;
-                    self.finish(query, (query - done) * rows, rows_of(query), (later, age, rests), work, kept);
+                    let (occupied, rows_of_query) = rows_of(query);
+                    if rows_of_query == 0 {
+                        continue;
+                    }
+                    let read = TileRead {
+                        query,
+                        token: token + query,
+                        newest: newest + query,
+                        from: (query - done) * rows,
+                        tile,
+                        occupied,
+                        rows: rows_of_query,
+                        later: (newest + query) as f32 - middle as f32,
+                    };
+                    self.finish(store, &read, work);
+                    if let Some(kept) = kept.as_mut() {
+                        let at = query * kept.slots + first_slot;
+                        for (row, (s, seen)) in work.s.iter().zip(&work.seen).enumerate().take(occupied) {
+                            kept.s[at + row] = f64::from(*s);
+                            kept.phi[at + row] = self.keys.phi(f64::from(*seen));
+                        }
+                    }
                 }
                 done += group;
             }
@@ -239,57 +315,103 @@ impl Factorized {
     }
 
     /// Sums of a group of queries over the first `rows` slots of the tile in work.
-    fn read_keys(&self, rows: usize, done: usize, group: usize, work: &mut Work) {
+    fn read_keys(&self, rows: usize, done: usize, group: usize, spread: Option<[&[i16]; 2]>, work: &mut Work) {
         let Work { queries, key_weights, key_sums, .. } = work;
         if rows == 0 {
             return;
         }
         match queries[done..done + group] {
-            [ref a, ref b] => self.keys.sum(self.isa, key_weights, rows, [a, b], key_sums),
-            [ref a, ..] => self.keys.sum(self.isa, key_weights, rows, [a], key_sums),
+            [ref a, ref b] => self.keys.sum(self.isa, key_weights, rows, [a, b], spread, key_sums),
+            [ref a, ..] => self.keys.sum(self.isa, key_weights, rows, [a], spread, key_sums),
             [] => {}
         }
     }
 
-    /// From the sums of one query, which start at `from`, to its counts.
-    fn finish(
-        &self,
-        query: usize,
-        from: usize,
-        (occupied, rows): (usize, usize),
-        (later, age, rests): (f32, f32, [&[f32]; 2]),
-        work: &mut Work,
-        kept: Option<(&mut [f64], &mut [f64])>,
-    ) {
-        if rows == 0 {
-            return;
-        }
-        let Work { queries, key_sums: sums_k, s, driven, weights, pulses, sums, counts, .. } = work;
+    /// From the sums of one query over one tile to its counts.
+    fn finish(&self, store: &Store, read: &TileRead, work: &mut Work) {
+        let TileRead { query, from, tile, occupied, rows, later, .. } = *read;
+        let Work { queries, key_sums, s, seen, driven, weights, pulses, sums, counts, words, normals, .. } = work;
+        let (first_row, first_column) = (tile * self.rows, tile * self.columns);
         s.resize(rows, 0.0);
+        seen.resize(rows, 0.0);
         driven.resize(rows, 0);
+        if let Some((source, _)) = &self.noise {
+            let of = |array: usize| Read {
+                head: store.head as u32,
+                token: read.token as u32,
+                array: (2 * tile + array) as u32,
+            };
+            normals[0].resize(rows, 0.0);
+            normals[1].resize(self.columns, 0.0);
+            source.fill(self.isa, of(0), words, &mut normals[0]);
+            source.fill(self.isa, of(1), words, &mut normals[1]);
+        }
+        let spread = self.spreads.get(store.head);
+        let slots = first_row..first_row + rows;
+        let sigma = |[cell, converter]: [f32; 2], on: f32| (on * cell * cell + converter * converter).sqrt();
         self.isa.run(KeyPass {
             factors: &self.keys,
-            sums: sums_k,
+            sums: key_sums,
             from,
             query: &queries[query],
-            rests,
-            age,
+            rests: [&store.rests[0][slots.clone()], &store.rests[1][slots.clone()]],
+            age: read.newest as f32 - (tile * self.tile_tokens) as f32,
             window: self.budget.window as f32,
             later,
             occupied,
             drives: &self.drives,
+            spread: spread.map(|spread| [&spread.unsigned[0][slots.clone()], &spread.unsigned[1][slots.clone()]]),
+            noise: self.noise.as_ref().map(|(_, of)| (normals[0].as_slice(), sigma(of.k, queries[query].on()))),
             s,
+            seen,
             driven,
         });
-        if let Some((kept_s, kept_phi)) = kept {
-            kept_s.iter_mut().zip(&*s).for_each(|(to, from)| *to = f64::from(*from));
-            kept_phi.iter_mut().zip(&*s).for_each(|(to, s)| *to = self.keys.phi(f64::from(*s)));
-        }
         self.values.drive(self.isa, driven, pulses);
-        self.values.sum(self.isa, weights, self.columns, pulses, sums);
-        let counts = &mut counts[query * self.columns..(query + 1) * self.columns];
-        self.isa.run(ValuePass { factors: &self.values, sums, pulses, later, counts });
+        let deltas = store.spread.as_ref().map(|[_, values]| {
+            let ages = (0..rows).map(|row| {
+                let slot = tile * self.tile_tokens + row;
+                if slot <= read.newest { read.newest - slot } else { read.newest + self.budget.window - slot }
+            });
+            self.values.age_pulses(ages, self.budget.window, pulses);
+            let cells = first_row * self.columns..(first_row + rows) * self.columns;
+            [&values[0][cells.clone()], &values[1][cells]]
+        });
+        self.values.sum(self.isa, weights, self.columns, pulses, deltas, sums);
+        let columns = first_column..first_column + self.columns;
+        self.isa.run(ValuePass {
+            factors: &self.values,
+            sums,
+            pulses,
+            later,
+            spread: spread.map(|spread| [&spread.signed[0][columns.clone()], &spread.signed[1][columns]]),
+            noise: self.noise.as_ref().map(|(_, of)| (normals[1].as_slice(), sigma(of.v, pulses.sums[2]))),
+            counts: &mut counts[query * self.columns..(query + 1) * self.columns],
+        });
     }
+}
+
+/// One query's read of one tile.
+struct TileRead {
+    query: usize,
+    /// Number of the query's token, and its slot.
+    token: usize,
+    newest: usize,
+    /// Where its sums start.
+    from: usize,
+    tile: usize,
+    /// Slots of the tile that hold a token, and the same in whole lanes.
+    occupied: usize,
+    rows: usize,
+    /// Tokens between the query and the age of the weights.
+    later: f32,
+}
+
+/// Runs of `length` values, each filled up to `whole`; values beyond the given ones are 0.
+fn padded(values: &[f32], length: usize, whole: usize) -> Vec<f32> {
+    let runs = values.chunks(length).flat_map(|run| {
+        run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len()))
+    });
+    runs.collect()
 }
 
 /// One head of a [`Factorized`] array: a ring buffer of tokens.
@@ -321,7 +443,12 @@ pub struct FactorizedHead<'a> {
 impl<'a> FactorizedHead<'a> {
     /// An empty head.
     pub fn new(array: &'a Factorized) -> Self {
-        FactorizedHead { array, store: array.store(), work: Work::default(), tokens: 0 }
+        FactorizedHead::numbered(array, 0)
+    }
+
+    /// An empty head with the die and the noise of head `head`; the nominal cells if the array has no such die.
+    pub fn numbered(array: &'a Factorized, head: usize) -> Self {
+        FactorizedHead { array, store: array.store(head), work: Work::default(), tokens: 0 }
     }
 
     /// Writes the next token's K and V (d each) [V] over the oldest slot, at the converters' levels.
@@ -356,8 +483,7 @@ impl<'a> FactorizedHead<'a> {
                 .accepted(format!("at least one token, and {} numbers", self.array.d))
                 .into());
         }
-        let newest = (self.tokens - 1) % self.array.window();
-        self.array.attend(&self.store, newest, self.occupied(), q, &mut self.work, None);
+        self.array.attend(&self.store, self.tokens - 1, q, &mut self.work, None);
         let step = self.array.step as f32;
         output.iter_mut().zip(&self.work.counts).for_each(|(to, count)| *to = count * step);
         Ok(())

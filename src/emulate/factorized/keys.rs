@@ -46,6 +46,8 @@ pub struct Query {
     narrow: Vec<u8>,
     /// Sums of the parts.
     parts: [f32; 3],
+    /// Dimensions with a pulse.
+    on: f32,
 }
 
 /// Weights of a tile's slots.
@@ -62,6 +64,15 @@ pub struct KeySums {
     current: Vec<i32>,
     conductance: Vec<i32>,
     slope: Vec<i32>,
+    /// Of a die's cells beside the nominal ones.
+    deltas: [Vec<i32>; 2],
+}
+
+impl Query {
+    /// Dimensions with a pulse.
+    pub fn on(&self) -> f32 {
+        self.on
+    }
 }
 
 impl KeyFactors {
@@ -135,6 +146,7 @@ impl KeyFactors {
         query.narrow.clear();
         query.narrow.extend(codes.iter().map(|code| self.narrow[of(code)]));
         let sum = |table: &[f32; 16]| codes.iter().fold(0.0, |sum, code| sum + table[of(code)]);
+        query.on = codes.iter().filter(|code| **code > 0).count() as f32;
         query.parts = [0, 1, 2].map(|part| sum(&self.parts[part]));
     }
 
@@ -171,11 +183,16 @@ impl KeyFactors {
         weights: &KeyWeights,
         slots: usize,
         queries: [&Query; QUERIES],
+        spread: Option<[&[i16]; 2]>,
         sums: &mut KeySums,
     ) {
         let cells = slots * queries[0].wide.len();
         sums.current.resize(QUERIES * slots, 0);
         isa.dot_wide(&weights.current[..cells], queries.map(|query| query.wide.as_slice()), &mut sums.current);
+        for (weights, out) in spread.into_iter().flatten().zip(&mut sums.deltas) {
+            out.resize(QUERIES * slots, 0);
+            isa.dot_wide(&weights[..cells], queries.map(|query| query.wide.as_slice()), out);
+        }
         let narrow = queries.map(|query| query.narrow.as_slice());
         sums.conductance.resize(QUERIES * slots, 0);
         isa.dot_narrow(&weights.conductance[..cells], narrow, &mut sums.conductance);
@@ -208,8 +225,13 @@ pub struct KeyPass<'a> {
     /// Slots that hold a token.
     pub occupied: usize,
     pub drives: &'a Drives,
-    /// Outputs, whole lanes of slots; 0 beyond the occupied.
+    /// A die's converters of these slots: gain, offset in units of S.
+    pub spread: Option<[&'a [f32]; 2]>,
+    /// Normal numbers and their standard deviation in units of S.
+    pub noise: Option<(&'a [f32], f32)>,
+    /// Outputs, whole lanes of slots: S, what the converter sees of it, and what that drives, 0 beyond the occupied.
     pub s: &'a mut [f32],
+    pub seen: &'a mut [f32],
     pub driven: &'a mut [u32],
 }
 
@@ -228,29 +250,47 @@ impl Vectorized for KeyPass<'_> {
         let swinging = if lengthened > 0.0 { width / lengthened } else { 1.0 };
         let lane = m.load(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
         let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.driven.as_chunks_mut::<LANES>().0);
+        let blocks = blocks.zip(self.seen.as_chunks_mut::<LANES>().0);
         let blocks = blocks.zip(self.rests[0].as_chunks::<LANES>().0).zip(self.rests[1].as_chunks::<LANES>().0);
-        for (block, (((s, driven), rest), change)) in blocks.enumerate() {
+        for (block, ((((s, driven), sees), rest), change)) in blocks.enumerate() {
             let at = self.from + block * LANES;
             let of = |sums: &[i32]| match sums[at..].first_chunk() {
                 Some(sums) => m.integers(sums),
                 None => m.splat(0.0),
             };
+            let age = m.sub(m.splat(self.age - (block * LANES) as f32), lane);
+            let age = m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)));
             let mut current = m.scale(of(&self.sums.current), cells.current_unit);
             if !cells.slope.is_empty() {
                 current = m.add_product(current, of(&self.sums.slope), m.splat(cells.slope_unit * self.later));
             }
-            let age = m.sub(m.splat(self.age - (block * LANES) as f32), lane);
-            let age = m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)));
             let rest = m.add_product(m.load(rest), m.load(change), age);
+            if self.spread.is_some() {
+                let [constant, slope] = &self.sums.deltas;
+                let aged = m.scale(age, cells.current_unit / self.window);
+                current = m.add_product(current, of(constant), m.splat(cells.current_unit));
+                current = m.add_product(current, of(slope), aged);
+            }
             let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
             let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let product = m.sub(charge, m.mul(m.scale(current, swinging), swing));
             m.store(s, product);
-            *driven = m.entries(&self.drives.entries, self.drives.place(m, product));
+            let mut seen = product;
+            let part = |values: &[f32]| match values[block * LANES..].first_chunk() {
+                Some(values) => m.load(values),
+                None => m.splat(0.0),
+            };
+            if let Some([gain, offset]) = self.spread {
+                seen = m.add_product(part(offset), seen, part(gain));
+            }
+            if let Some((normals, sigma)) = self.noise {
+                seen = m.add_product(seen, part(normals), m.splat(sigma));
+            }
+            m.store(sees, seen);
+            *driven = m.entries(&self.drives.entries, self.drives.place(m, seen));
         }
         let occupied = self.occupied.min(self.s.len());
-        self.s[occupied..].fill(0.0);
         self.driven[occupied..].fill(0);
     }
 }

@@ -16,9 +16,11 @@ mod engine;
 mod keys;
 mod lanes;
 mod levels;
+mod noise;
 mod portable;
 mod sequence;
 mod simd;
+mod spread;
 mod values;
 
 pub use engine::{Factorized, FactorizedHead};

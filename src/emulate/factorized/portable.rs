@@ -1,31 +1,31 @@
 //! The inner loops in plain Rust: what every instruction set must give.
 
-use super::simd::{LANES, column_place, key_place};
+use super::simd::{LANES, column_place, key_place, wide_key_place};
 
-/// Calls `each(slot, dimension, place)` for every cell of whole octets of slots.
-fn every_key(slots: usize, octets: usize, mut each: impl FnMut(usize, usize, usize)) {
+/// Calls `each(slot, dimension, place)` for every cell of whole octets of slots, with the place that `place` gives.
+fn every_key(
+    slots: usize,
+    octets: usize,
+    place: fn(usize, usize) -> usize,
+    mut each: impl FnMut(usize, usize, usize),
+) {
     for slot in 0..slots {
         for dimension in 0..8 * octets {
-            each(slot, dimension, slot / LANES * octets * 64 + key_place(slot % LANES, dimension));
+            each(slot, dimension, slot / LANES * octets * 64 + place(slot % LANES, dimension));
         }
     }
 }
 
-/// Where a wide weight stands: the halves of each 32 codes are interleaved apart.
-fn wide_place(place: usize) -> usize {
-    let (vector, byte) = (place / 32, place % 32);
-    vector * 32 + byte / 8 % 2 * 16 + byte / 16 * 8 + byte % 8
-}
-
 pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-    every_key(tables.len(), octets, |slot, _, place| {
+    every_key(tables.len(), octets, key_place, |slot, dimension, place| {
         let (table, code) = (&tables[slot], usize::from(codes[place] & 7));
-        out[wide_place(place)] = i16::from_le_bytes([table[code], table[8 + code]]);
+        let group = slot / LANES * octets * 64;
+        out[group + wide_key_place(slot % LANES, dimension)] = i16::from_le_bytes([table[code], table[8 + code]]);
     });
 }
 
 pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: &mut [i8]) {
-    every_key(tables.len(), octets, |slot, _, place| {
+    every_key(tables.len(), octets, key_place, |slot, _, place| {
         out[place] = tables[slot][usize::from(codes[place] & 7)] as i8;
     });
 }
@@ -33,9 +33,9 @@ pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: 
 pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
     let (d, slots) = (q[0].len(), weights.len() / q[0].len());
     out[..QUERIES * slots].fill(0);
-    every_key(slots, d / 8, |slot, dimension, place| {
+    every_key(slots, d / 8, wide_key_place, |slot, dimension, place| {
         for (query, q) in q.iter().enumerate() {
-            out[query * slots + slot] += i32::from(q[dimension]) * i32::from(weights[wide_place(place)]);
+            out[query * slots + slot] += i32::from(q[dimension]) * i32::from(weights[place]);
         }
     });
 }
@@ -43,7 +43,7 @@ pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out
 pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
     let (d, slots) = (q[0].len(), weights.len() / q[0].len());
     out[..QUERIES * slots].fill(0);
-    every_key(slots, d / 8, |slot, dimension, place| {
+    every_key(slots, d / 8, key_place, |slot, dimension, place| {
         for (query, q) in q.iter().enumerate() {
             out[query * slots + slot] += i32::from(q[dimension]) * i32::from(weights[place]);
         }

@@ -24,14 +24,16 @@ pub(crate) struct Results {
 
 impl Factorized {
     /// Causal attention of sequences: Q, K, V and the result of shape (sequences, tokens, d); Q in [0, 1], K and V in
-    /// volts within the supply. Values are taken as they are: out of range they are clipped, NaN counts as 0.
+    /// volts within the supply; sequence n is head n. Values are taken as they are: out of range they are clipped, NaN counts as 0.
     pub fn prefill(&self, tokens: usize, q: &[f32], k_v: &[f32], v_v: &[f32], output: &mut [f32]) {
-        let parts = self.sequences(tokens, q, k_v, v_v, false);
+        let heads = q.len().div_ceil((tokens * self.d()).max(1)).max(1);
+        let parts = self.sequences(tokens, q, k_v, v_v, false, heads);
         let all = parts.iter().flat_map(|part| &part.output);
         output.iter_mut().zip(all).for_each(|(to, from)| *to = *from as f32);
     }
 
-    /// As [`Factorized::prefill`], in parts in the order of the queries; with S and phi if `keep`.
+    /// As [`Factorized::prefill`], in parts in the order of the queries; with S and phi if `keep`; sequence n is on the
+    /// arrays of head n modulo `heads`.
     pub(crate) fn sequences<T: Levelled>(
         &self,
         tokens: usize,
@@ -39,13 +41,15 @@ impl Factorized {
         k_v: &[T],
         v_v: &[T],
         keep: bool,
+        heads: usize,
     ) -> Vec<Results> {
         let (d, window) = (self.d(), self.window());
         let early = tokens.min(window);
         let stores: Vec<Store> = (k_v.par_chunks(tokens * d), v_v.par_chunks(tokens * d))
             .into_par_iter()
-            .map(|(k_v, v_v)| {
-                let mut store = self.store();
+            .enumerate()
+            .map(|(sequence, (k_v, v_v))| {
+                let mut store = self.store(sequence % heads);
                 self.write_all(&mut store, 0..early, k_v, v_v, &mut Vec::new());
                 store
             })
@@ -67,18 +71,18 @@ impl Factorized {
                     for from in queries.clone().step_by(RUN) {
                         let run = from..(from + RUN).min(queries.end);
                         let kept = results.kept(run.start - queries.start..run.end - queries.start, early);
-                        self.attend(&stores[sequence], from, from + 1, &q[from * d..run.end * d], work, kept);
+                        self.attend(&stores[sequence], from, &q[from * d..run.end * d], work, kept);
                         results.put(run.start - queries.start, self, work);
                     }
                 } else {
-                    let mut store = self.store();
+                    let mut store = self.store(sequence % heads);
                     let before = queries.start + 1 - window;
                     self.write_all(&mut store, before..queries.start, k_v, v_v, &mut work.codes);
                     for token in queries.clone() {
                         self.write_all(&mut store, token..token + 1, k_v, v_v, &mut work.codes);
                         let at = token - queries.start;
                         let kept = results.kept(at..at + 1, early);
-                        self.attend(&store, token % window, window, &q[token * d..(token + 1) * d], work, kept);
+                        self.attend(&store, token, &q[token * d..(token + 1) * d], work, kept);
                         results.put(at, self, work);
                     }
                 }

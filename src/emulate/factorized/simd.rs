@@ -207,6 +207,12 @@ pub fn key_place(slot: usize, dimension: usize) -> usize {
         + dimension % 4
 }
 
+/// Where the wide weight of a slot of eight and of a dimension stands: the halves of each 32 codes are interleaved apart.
+pub fn wide_key_place(slot: usize, dimension: usize) -> usize {
+    let place = key_place(slot, dimension);
+    place / 32 * 32 + place % 32 / 8 % 2 * 16 + place % 32 / 16 * 8 + place % 8
+}
+
 /// Where column `column` stands in a row pair's codes: within each 16, the order that the vectors' halves interleave back.
 pub fn column_place(column: usize) -> usize {
     column / 16 * 16 + [0, 8, 4, 12][column % 16 / 4] + column % 4

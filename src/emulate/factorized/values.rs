@@ -47,6 +47,8 @@ pub struct Pulses {
     pub wide: Vec<i16>,
     pub narrow: Vec<u8>,
     pub edge: Vec<u8>,
+    /// `wide` times the row's age as a share of the window, on a die.
+    pub aged: Vec<i16>,
     /// Sums of phi, of phi and tau, and of the shares of edges.
     pub sums: [f32; 3],
 }
@@ -59,6 +61,8 @@ pub struct Sums {
     pub conductance: Vec<i32>,
     pub slope: Vec<i32>,
     pub edge: Vec<i32>,
+    /// Of a die's cells beside the nominal ones, in parts too.
+    pub deltas: [Vec<i32>; 2],
 }
 
 impl ValueFactors {
@@ -144,12 +148,40 @@ impl ValueFactors {
         isa.run(PulsePass { driven, pulses });
     }
 
+    /// Weights the pulses by age, as a share of the window; for the cells of a die.
+    pub fn age_pulses(&self, ages: impl Iterator<Item = usize>, window: usize, pulses: &mut Pulses) {
+        let per_token = 1.0 / window as f32;
+        pulses.aged.clear();
+        pulses.aged.extend(
+            pulses.wide.iter().zip(ages).map(|(wide, age)| nearest(f32::from(*wide) * (age as f32 * per_token)) as i16),
+        );
+    }
+
+    /// The factors of the cells.
+    pub fn cells(&self) -> &CellFactors {
+        &self.cells
+    }
+
     /// Sums a tile's products.
-    pub fn sum(&self, isa: Isa, weights: &ValueWeights, columns: usize, pulses: &Pulses, sums: &mut Sums) {
+    pub fn sum(
+        &self,
+        isa: Isa,
+        weights: &ValueWeights,
+        columns: usize,
+        pulses: &Pulses,
+        spread: Option<[&[i16]; 2]>,
+        sums: &mut Sums,
+    ) {
         let rows = pulses.wide.len();
         let cells = rows * columns;
         sums.current.resize(rows.div_ceil(WIDE_ROWS) * columns, 0);
         isa.sums_wide(&weights.current[..cells], columns, &pulses.wide, &mut sums.current);
+        if let Some([constant, slope]) = spread {
+            for (weights, f, out) in [(constant, &pulses.wide, 0), (slope, &pulses.aged, 1)] {
+                sums.deltas[out].resize(rows.div_ceil(WIDE_ROWS) * columns, 0);
+                isa.sums_wide(&weights[..cells], columns, f, &mut sums.deltas[out]);
+            }
+        }
         for (weights, wanted, f, out) in [
             (&weights.conductance, true, &pulses.narrow, &mut sums.conductance),
             (&weights.slope, !self.cells.slope.is_empty(), &pulses.narrow, &mut sums.slope),
@@ -174,7 +206,7 @@ impl Vectorized for PulsePass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let Pulses { wide, narrow, edge, sums } = self.pulses;
+        let Pulses { wide, narrow, edge, sums, .. } = self.pulses;
         let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(narrow.as_chunks_mut::<LANES>().0);
         let parts = parts.zip(edge.as_chunks_mut::<LANES>().0);
         for (words, ((wide, narrow), edge)) in self.driven.as_chunks::<LANES>().0.iter().zip(parts) {
@@ -193,6 +225,10 @@ pub struct ValuePass<'a> {
     pub pulses: &'a Pulses,
     /// Tokens between the query and the age of the weights.
     pub later: f32,
+    /// A die's converters of these columns: gain, offset in units of A.
+    pub spread: Option<[&'a [f32]; 2]>,
+    /// Normal numbers and their standard deviation in units of A.
+    pub noise: Option<(&'a [f32], f32)>,
     /// Counts so far, by column; this tile's are added.
     pub counts: &'a mut [f32],
 }
@@ -219,6 +255,13 @@ impl Vectorized for ValuePass<'_> {
             for part in 1..self.sums.current.len() / columns {
                 sum = m.add(sum, of(&self.sums.current, part * columns + at));
             }
+            if self.spread.is_some() {
+                for deltas in &self.sums.deltas {
+                    for part in 0..deltas.len() / columns {
+                        sum = m.add(sum, of(deltas, part * columns + at));
+                    }
+                }
+            }
             let mut current = m.scale(sum, cells.current_unit);
             if !cells.slope.is_empty() {
                 current = m.add_product(current, of(&self.sums.slope, at), m.splat(cells.slope_unit * self.later));
@@ -231,6 +274,17 @@ impl Vectorized for ValuePass<'_> {
                 m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let product = m.sub(charge, m.mul(m.scale(current, swinging), swing));
+            let mut product = product;
+            let part = |values: &[f32]| match values[at..].first_chunk() {
+                Some(values) => m.load(values),
+                None => m.splat(0.0),
+            };
+            if let Some([gain, offset]) = self.spread {
+                product = m.add_product(part(offset), product, part(gain));
+            }
+            if let Some((normals, sigma)) = self.noise {
+                product = m.add_product(product, part(normals), m.splat(sigma));
+            }
             let counted = match table {
                 Some(table) => m.small_entries(&table.entries, table.place(m, product)),
                 None => m.limit(curve.at(m, product), -1.0, 1.0),
