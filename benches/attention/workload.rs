@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use gaincell::emulate::{Factorized, FactorizedHead, Isa, Level, Options, TableModel};
+use gaincell::emulate::{Die, DieSeed, Extent, Factorized, FactorizedHead, Isa, Level, Noise, Options, TableModel};
 use gaincell::lut::{Table, synthetic};
 use gaincell::{Error, Kind, Result, rng};
 
@@ -16,9 +16,24 @@ pub const D: usize = 64;
 /// The table that `make characterize` writes.
 const TABLE: &str = "results/luts/generic28-gain_cell_6t";
 
+/// Spread of the logarithm of the cells' leakage, and noise of a cell's and of a converter's charge at each read \[C\]:
+/// magnitudes for a benchmark, whose time does not depend on them.
+const LEAKAGE_SIGMA: f64 = 0.2;
+const SIGMA_CELL_C: f64 = 1e-17;
+const SIGMA_CONVERTER_C: f64 = 1e-15;
+
+/// Which array is at work.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Cells {
+    Nominal,
+    /// Mismatch and leakage of every cell, and fresh noise at every read.
+    Noisy,
+}
+
 /// Arrays and their inputs.
 pub struct Workload {
     array: Factorized,
+    noisy: Factorized,
     q: Vec<f32>,
     k_v: Vec<f32>,
     v_v: Vec<f32>,
@@ -40,6 +55,26 @@ impl Workload {
         let array = Factorized::new(&model, &options, D)
             .map_err(|refusal| Error::new(Kind::Internal, format!("{}: {refusal}", table.name)))?;
         println!("{what}; {} instructions", array.isa().name());
+        let noise = Noise {
+            seed: 1,
+            sigma_cell_c: SIGMA_CELL_C,
+            sigma_unsigned_c: SIGMA_CONVERTER_C,
+            sigma_signed_c: SIGMA_CONVERTER_C,
+        };
+        let noisy = Options {
+            die: Some(DieSeed { seed: 1, sample: 0 }),
+            leakage_sigma: LEAKAGE_SIGMA,
+            noise: Some(noise),
+            heads: HEADS,
+            ..options
+        };
+        let extent = Extent { slots: TOKENS, tile_tokens: noisy.tile_tokens, d: D };
+        let dies = (0..HEADS as u64)
+            .map(|head| Ok(Die::from_seed(&table, 1, head, extent)?.with_leakage(1, head, LEAKAGE_SIGMA)))
+            .collect::<Result<_>>()?;
+        let model = TableModel::new(&table, &noisy, dies)?;
+        let noisy = Factorized::new(&model, &noisy, D)
+            .map_err(|refusal| Error::new(Kind::Internal, format!("{}, a die: {refusal}", table.name)))?;
         // Keys lean with the queries by an amount that differs from token to token, so that S spreads to beyond S_sat.
         let count = HEADS * TOKENS * D;
         let draw = |name: &str, at: usize| rng::uniform(1, at as u64, "attention", name) as f32;
@@ -50,6 +85,7 @@ impl Workload {
         let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build());
         Ok(Workload {
             array,
+            noisy,
             q: (0..count).map(|at| draw("q", at)).collect(),
             k_v: (0..count).map(key).collect(),
             v_v: (0..count).map(|at| 0.9 * draw("v", at)).collect(),
@@ -63,21 +99,22 @@ impl Workload {
     }
 
     /// Time of one prefill of all heads [s].
-    pub fn prefill(&mut self, threads: usize) -> f64 {
-        let Workload { array, q, k_v, v_v, output, pools, .. } = self;
+    pub fn prefill(&mut self, cells: Cells, threads: usize) -> f64 {
+        let Workload { array, noisy, q, k_v, v_v, output, pools, .. } = self;
+        let array = if cells == Cells::Nominal { &*array } else { &*noisy };
         let begin = Instant::now();
         pools[threads - 1].install(|| array.prefill(TOKENS, q, k_v, v_v, output));
         let time_s = begin.elapsed().as_secs_f64();
-        if threads == 1 {
+        if threads == 1 && cells == Cells::Nominal {
             self.prefill_s.push(time_s);
         }
         time_s
     }
 
     /// Time of one token of all heads, with a full window [s].
-    pub fn decode(&mut self, threads: usize, tokens: usize) -> Result<f64> {
-        let mut heads = self.full_heads()?;
-        let Workload { q, k_v, v_v, output, pools, .. } = self;
+    pub fn decode(&mut self, cells: Cells, threads: usize, tokens: usize) -> Result<f64> {
+        let Workload { array, noisy, q, k_v, v_v, output, pools, .. } = self;
+        let mut heads = full_heads(if cells == Cells::Nominal { array } else { noisy }, k_v, v_v)?;
         pools[threads - 1].install(|| {
             use rayon::prelude::*;
             let begin = Instant::now();
@@ -92,19 +129,6 @@ impl Workload {
             }
             Ok(begin.elapsed().as_secs_f64() / tokens as f64)
         })
-    }
-
-    fn full_heads(&self) -> Result<Vec<FactorizedHead<'_>>> {
-        (0..HEADS)
-            .map(|number| {
-                let mut head = FactorizedHead::new(&self.array);
-                for token in 0..TOKENS {
-                    let cells = (number * TOKENS + token) * D..(number * TOKENS + token + 1) * D;
-                    head.write(&self.k_v[cells.clone()], &self.v_v[cells])?;
-                }
-                Ok(head)
-            })
-            .collect()
     }
 
     /// Decodes with one head for a long time; prints time per token and memory, a tenth at a time.
@@ -148,9 +172,24 @@ impl Workload {
             1e-9 * peak[1],
             1e-9 * rate
         );
-        let against = "the inner loops' own rate, 16-bit and 8-bit products in the proportion used, data in the nearest cache";
+        let against =
+            "the inner loops' own rate, 16-bit and 8-bit products in the proportion used, data in the nearest cache";
         Entry::new("emulate.prefill.fraction_of_peak", 1e-9 * rate, "Gop/s", Some(fraction), against, 1, command)
     }
+}
+
+/// Heads whose window is full.
+fn full_heads<'a>(array: &'a Factorized, k_v: &[f32], v_v: &[f32]) -> Result<Vec<FactorizedHead<'a>>> {
+    (0..HEADS)
+        .map(|number| {
+            let mut head = FactorizedHead::numbered(array, number);
+            for token in 0..TOKENS {
+                let cells = (number * TOKENS + token) * D..(number * TOKENS + token + 1) * D;
+                head.write(&k_v[cells.clone()], &v_v[cells])?;
+            }
+            Ok(head)
+        })
+        .collect()
 }
 
 /// Operations per second of 16-bit and of 8-bit sums of products, the best of some runs.

@@ -118,10 +118,14 @@ pub fn run(inputs: Inputs, options: &Options, table: Option<&Table>) -> Result<O
             let options = Options { window: extent.slots, ..options };
             let model = TableModel::new(table, &options, dies)?;
             let factorized = match options.evaluation {
-                Evaluation::Factorized => Factorized::new(&model, &options, d).ok(),
-                Evaluation::PerCell => None,
+                Evaluation::Factorized => Factorized::new(&model, &options, d).map_err(|refusal| refusal.to_string()),
+                Evaluation::PerCell => Err("it is switched off".into()),
             };
-            match factorized {
+            if let (Err(reason), Some(_)) = (&factorized, &options.noise) {
+                let message = format!("noise is drawn by the factorized evaluation only, and {reason}");
+                return Err(Problem::new(Kind::BadInput, message).key("noise").accepted("no noise").into());
+            }
+            match factorized.ok() {
                 Some(array) => Ok(run_factorized(&array, &inputs, options.heads)),
                 None => run_with(&model, &inputs, &options),
             }

@@ -136,7 +136,7 @@ impl Default for Physics {
 /// How the level [`Level::Table`] is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Evaluation {
-    /// By sums of integers where the table and the options allow it within [`super::TOLERANCE`], else cell by cell.
+    /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell.
     #[default]
     Factorized,
     /// Cell by cell in double precision: the reference.

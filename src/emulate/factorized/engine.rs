@@ -18,7 +18,11 @@ const TOGETHER: usize = 2;
 /// Excess over a range that is rounding of single precision, and clipped; beyond it a value is refused.
 const RANGE_SLACK: f64 = 1e-6;
 
-/// A table and its options, taken apart.
+/// A table and its options, taken apart: attention of one head dimension, of many heads, at the price of ideal attention.
+///
+/// Stored values need 2 to 8 levels and Q 2 to 16; cells, converters and spread are those of the [`TableModel`], evaluated by
+/// sums of integers. How near that is, and what is approximated, stands in the module's own notes: phi within 0.1 % of
+/// full scale on characterized tables.
 #[derive(Debug, Clone)]
 pub struct Factorized {
     isa: Isa,
@@ -91,7 +95,7 @@ pub(super) struct Kept<'a> {
 impl Factorized {
     /// Takes `model`, made with the same `options`, apart for heads of dimension `d`.
     ///
-    /// The inner result is the reason why that cannot be done within [`super::TOLERANCE`].
+    /// A [`Refusal`] says why that cannot be done.
     pub fn new(model: &TableModel, options: &Options, d: usize) -> std::result::Result<Factorized, Refusal> {
         let budget = Budget::new(options)?;
         if model.any_clamped() {
@@ -102,7 +106,9 @@ impl Factorized {
         let values = ValueFactors::new(model, &budget, keys.greatest_phi())?;
         for (array, longest, cells) in [(Array::K, 1.0, d), (Array::V, keys.greatest_phi(), budget.tile_rows)] {
             let longest_s = longest * model.t_max_s();
-            if !model.holds_width(longest_s) || !model.converter(array).stays_inside(model.bounds(), cells as f64 * longest_s) {
+            if !model.holds_width(longest_s)
+                || !model.converter(array).stays_inside(model.bounds(), cells as f64 * longest_s)
+            {
                 return Err(Refusal::new("reads may leave the table's validity"));
             }
         }
@@ -110,6 +116,11 @@ impl Factorized {
         let columns = d.div_ceil(16) * 16;
         let units = [keys.cells().weight(), values.cells().weight()];
         let spreads = model.dies().iter().map(|die| {
+            let extent = die.extent;
+            if extent.slots < budget.window || extent.d != d {
+                let message = format!("a die has {} slots of {} dimensions only", extent.slots, extent.d);
+                return Err(Refusal::new(message));
+            }
             let mut spread = HeadSpread::new(model, die, budget.levels, budget.window, units)?;
             spread.unsigned = [rows_of(&spread.unsigned[0]), rows_of(&spread.unsigned[1])];
             spread.signed = [padded(&spread.signed[0], d, columns), padded(&spread.signed[1], d, columns)];
@@ -408,9 +419,8 @@ struct TileRead {
 
 /// Runs of `length` values, each filled up to `whole`; values beyond the given ones are 0.
 fn padded(values: &[f32], length: usize, whole: usize) -> Vec<f32> {
-    let runs = values.chunks(length).flat_map(|run| {
-        run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len()))
-    });
+    let runs =
+        values.chunks(length).flat_map(|run| run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len())));
     runs.collect()
 }
 

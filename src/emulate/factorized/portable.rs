@@ -3,12 +3,7 @@
 use super::simd::{LANES, column_place, key_place, wide_key_place};
 
 /// Calls `each(slot, dimension, place)` for every cell of whole octets of slots, with the place that `place` gives.
-fn every_key(
-    slots: usize,
-    octets: usize,
-    place: fn(usize, usize) -> usize,
-    mut each: impl FnMut(usize, usize, usize),
-) {
+fn every_key(slots: usize, octets: usize, place: fn(usize, usize) -> usize, mut each: impl FnMut(usize, usize, usize)) {
     for slot in 0..slots {
         for dimension in 0..8 * octets {
             each(slot, dimension, slot / LANES * octets * 64 + place(slot % LANES, dimension));

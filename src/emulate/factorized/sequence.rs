@@ -6,7 +6,6 @@ use super::cells::RUN;
 use super::engine::{Factorized, Kept, Store, Work};
 use super::levels::Levelled;
 
-
 /// Queries of one parallel task, whole runs.
 const QUERIES_PER_TASK: usize = 4 * RUN;
 /// Queries of one task beyond the window, which first writes the window before them.
@@ -109,7 +108,11 @@ impl Factorized {
 
 impl Results {
     fn new(queries: usize, slots: usize, d: usize) -> Self {
-        Results { s: vec![0.0; queries * slots], phi: vec![0.0; queries * slots], output: Vec::with_capacity(queries * d) }
+        Results {
+            s: vec![0.0; queries * slots],
+            phi: vec![0.0; queries * slots],
+            output: Vec::with_capacity(queries * d),
+        }
     }
 
     /// The rows of these queries, if S and phi are kept.

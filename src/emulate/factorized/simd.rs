@@ -199,12 +199,7 @@ fn slots<const QUERIES: usize>(weights: usize, lengths: [usize; QUERIES]) -> usi
 /// Where the code of slot `slot` of eight and of a dimension stands: slots 0, 1, 4, 5 and then 2, 3, 6, 7, four dimensions
 /// of each at a time, so that the halves of vectors interleave and add up to slots in order.
 pub fn key_place(slot: usize, dimension: usize) -> usize {
-    dimension / 8 * 64
-        + slot / 2 % 2 * 32
-        + slot / 4 * 16
-        + dimension / 4 % 2 * 8
-        + slot % 2 * 4
-        + dimension % 4
+    dimension / 8 * 64 + slot / 2 % 2 * 32 + slot / 4 * 16 + dimension / 4 % 2 * 8 + slot % 2 * 4 + dimension % 4
 }
 
 /// Where the wide weight of a slot of eight and of a dimension stands: the halves of each 32 codes are interleaved apart.
@@ -341,18 +336,26 @@ mod avx2 {
             unsafe {
                 let at = indices(_mm256_cvtps_epi32(self.limit(place, 0.0, (ENTRIES - 1) as f32)));
                 let of = |k: usize| *table.get_unchecked(at[k] as usize);
-                let bytes = _mm_setr_epi8(of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7), 0, 0, 0, 0, 0, 0, 0, 0);
+                let bytes =
+                    _mm_setr_epi8(of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7), 0, 0, 0, 0, 0, 0, 0, 0);
                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
             }
         }
 
         #[inline(always)]
-        fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]) {
+        fn split(
+            self,
+            words: &[u32; LANES],
+            half: &mut [i16; LANES],
+            third: &mut [u8; LANES],
+            fourth: &mut [u8; LANES],
+        ) {
             unsafe {
                 let words = _mm256_loadu_si256(words.as_ptr().cast());
                 // Halves, third and fourth bytes of each four words together, then the words' order.
                 let order = _mm256_setr_epi8(
-                    0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14, 3, 7, 11, 15,
+                    0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14, 3, 7,
+                    11, 15,
                 );
                 let parts = _mm256_shuffle_epi8(words, order);
                 let (low, high) = (_mm256_castsi256_si128(parts), _mm256_extracti128_si256::<1>(parts));
