@@ -124,7 +124,7 @@ fn compare(
     Ok(entries)
 }
 
-pub fn median(values: &[f64]) -> f64 {
+fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let n = values.len();

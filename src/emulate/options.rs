@@ -127,6 +127,19 @@ pub struct Physics {
     pub readout: bool,
 }
 
+impl Physics {
+    /// The names of its parts on the command line.
+    pub const NAMES: [&str; 5] = ["write-error", "leakage", "nonlinearity", "swing", "readout"];
+
+    /// All of it but the part of that name; `None` if there is none.
+    pub fn without(mut self, name: &str) -> Option<Physics> {
+        let parts =
+            [&mut self.write_error, &mut self.leakage, &mut self.nonlinearity, &mut self.swing, &mut self.readout];
+        *parts.into_iter().zip(Physics::NAMES).find(|(_, known)| *known == name)?.0 = false;
+        Some(self)
+    }
+}
+
 impl Default for Physics {
     fn default() -> Self {
         Physics { write_error: true, leakage: true, nonlinearity: true, swing: true, readout: true }
@@ -308,5 +321,28 @@ impl Options {
             report("die", format!("{} has no spread", self.level.name()), "a die with the level `table`");
         }
         Error::collect(problems).map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn physics_is_switched_off_by_name() {
+        let off = Physics::NAMES.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
+        let none = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false };
+        assert_eq!(off, Some(none));
+        assert_eq!(Physics::default().without("leakage"), Some(Physics { leakage: false, ..Physics::default() }));
+        assert_eq!(Physics::default().without("gravity"), None);
+    }
+
+    #[test]
+    fn noise_and_leakage_that_cannot_be_are_refused_together() {
+        let noise = Some(Noise { sigma_cell_c: -1.0, ..Noise::default() });
+        let error = Options { noise, leakage_sigma: 0.1, ..Options::default() }.check().unwrap_err().to_string();
+        for said in ["leakage_sigma", "noise.sigma_cell_c", "published-cubic has no charge"] {
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

@@ -1,22 +1,20 @@
 //! The engine: a head's stored codes, and queries on them tile by tile.
 
 use super::cells::{Places, RUN};
-use super::keys::{self, Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
+use super::keys::{Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
 use super::levels::Levelled;
 use super::noise::{Normals, Read};
-use super::simd::{Isa, LANES, column_place, wide_key_place};
-use super::spread::HeadSpread;
+use super::simd::{Isa, LANES};
+use super::spread::{HeadSpread, padded};
+use super::store::Store;
 use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
 use crate::emulate::options::Options;
-use crate::error::{Error, Kind, Problem, Result};
 
 /// Queries that read the K array together.
 const TOGETHER: usize = 2;
-/// Excess over a range that is rounding of single precision, and clipped; beyond it a value is refused.
-const RANGE_SLACK: f64 = 1e-6;
 
 /// A table and its options, taken apart: attention of one head dimension, of many heads, at the price of ideal attention.
 ///
@@ -25,21 +23,21 @@ const RANGE_SLACK: f64 = 1e-6;
 /// full scale on characterized tables.
 #[derive(Debug, Clone)]
 pub struct Factorized {
-    isa: Isa,
-    keys: KeyFactors,
+    pub(super) isa: Isa,
+    pub(super) keys: KeyFactors,
     values: ValueFactors,
     drives: Drives,
-    budget: Budget,
-    d: usize,
+    pub(super) budget: Budget,
+    pub(super) d: usize,
     /// Dimensions in whole octets, columns in whole vectors, slots of a tile in whole lanes.
-    d_padded: usize,
-    columns: usize,
-    rows: usize,
-    tile_tokens: usize,
-    vdd_v: f64,
-    step: f64,
+    pub(super) d_padded: usize,
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) tile_tokens: usize,
+    pub(super) vdd_v: f64,
+    pub(super) step: f64,
     /// By head; none for nominal cells.
-    spreads: Vec<HeadSpread>,
+    pub(super) spreads: Vec<HeadSpread>,
     noise: Option<(Normals, Sigmas)>,
 }
 
@@ -48,22 +46,6 @@ pub struct Factorized {
 struct Sigmas {
     k: [f32; 2],
     v: [f32; 2],
-}
-
-/// The codes of one head's cells.
-#[derive(Debug, Clone)]
-pub(super) struct Store {
-    /// Shape (tiles, octets of slots, octets of dimensions, 64) in the order of [`keys::place`]; odd slots 8 more.
-    keys: Vec<u8>,
-    /// Shape (tiles, row pairs, columns, 2), columns in the order of [`column_place`]; odd rows 8 more.
-    values: Vec<u8>,
-    /// What is left over of each K column's edges, and its change per token, by padded slot.
-    rests: [Vec<f32>; 2],
-    /// The head that these cells are.
-    head: usize,
-    /// Of a die, both numbers of [`HeadSpread`] for what is stored: K in the order of weights, V of shape (tiles, row pairs,
-    /// columns, 2).
-    spread: Option<[[Vec<i16>; 2]; 2]>,
 }
 
 /// Room that queries need; kept between them.
@@ -186,62 +168,12 @@ impl Factorized {
         self.step
     }
 
-    fn tiles(&self) -> usize {
+    pub(super) fn tiles(&self) -> usize {
         self.budget.window.div_ceil(self.tile_tokens)
     }
 
     pub(super) fn columns(&self) -> usize {
         self.columns
-    }
-
-    /// An empty head; `head` chooses its die and its noise.
-    pub(super) fn store(&self, head: usize) -> Store {
-        let slots = self.tiles() * self.rows;
-        // Rows that hold nothing have the codes of level 0, like written ones.
-        let values = (0..slots * self.columns).map(|at| 8 * (at % 2) as u8).collect();
-        let keys = (0..slots * self.d_padded).map(|at| 8 * (at / 4 % 2) as u8).collect();
-        let spread = (!self.spreads.is_empty()).then(|| {
-            let zeros = |width: usize| [vec![0; slots * width], vec![0; slots * width]];
-            [zeros(self.d_padded), zeros(self.columns)]
-        });
-        Store { keys, values, rests: [vec![0.0; slots], vec![0.0; slots]], head, spread }
-    }
-
-    /// Writes a token's K and V (d each) [V], at the converters' levels, into a slot.
-    pub(super) fn write<T: Levelled>(&self, store: &mut Store, slot: usize, k_v: &[T], v_v: &[T], codes: &mut Vec<u8>) {
-        let row = slot / self.tile_tokens * self.rows + slot % self.tile_tokens;
-        let levels = self.budget.levels as u32;
-        T::codes(self.isa, k_v, self.vdd_v, levels, codes);
-        let block = &mut store.keys[row / LANES * LANES * self.d_padded..][..LANES * self.d_padded];
-        // Four dimensions of a slot lie side by side.
-        for (quad, codes) in codes.chunks(4).enumerate() {
-            let (at, odd) = keys::place(row % LANES, 4 * quad);
-            block[at..at + codes.len()].iter_mut().zip(codes).for_each(|(to, code)| *to = code + odd);
-        }
-        let [rest, change] = self.keys.rest(codes);
-        (store.rests[0][row], store.rests[1][row]) = (rest, change);
-        let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
-        if let Some(([keys, _], spread)) = spread {
-            let first = row / LANES * LANES * self.d_padded;
-            for (dimension, code) in codes.iter().enumerate() {
-                let numbers = spread.k[slot * spread.d + dimension][usize::from(*code)];
-                let at = first + wide_key_place(row % LANES, dimension);
-                keys.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
-            }
-        }
-        T::codes(self.isa, v_v, self.vdd_v, levels, codes);
-        let pair = &mut store.values[row / 2 * 2 * self.columns..][..2 * self.columns];
-        for (column, code) in codes.iter().enumerate() {
-            pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
-        }
-        let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
-        if let Some(([_, values], spread)) = spread {
-            for (column, code) in codes.iter().enumerate() {
-                let numbers = spread.v[slot * spread.d + column][usize::from(*code)];
-                let at = row / 2 * 2 * self.columns + 2 * column + row % 2;
-                values.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
-            }
-        }
     }
 
     /// Attends with the queries (count, d) of tokens `token`, `token + 1`, ..., all of one run of slots, to what is stored and
@@ -415,103 +347,4 @@ struct TileRead {
     rows: usize,
     /// Tokens between the query and the age of the weights.
     later: f32,
-}
-
-/// Runs of `length` values, each filled up to `whole`; values beyond the given ones are 0.
-fn padded(values: &[f32], length: usize, whole: usize) -> Vec<f32> {
-    let runs =
-        values.chunks(length).flat_map(|run| run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len())));
-    runs.collect()
-}
-
-/// One head of a [`Factorized`] array: a ring buffer of tokens.
-///
-/// ```
-/// use gaincell::emulate::{Factorized, FactorizedHead, Level, Options, TableModel};
-/// # fn main() -> gaincell::Result<()> {
-/// let table = gaincell::lut::synthetic::table()?;
-/// let options = Options { level: Level::Table, window: 128, ..Options::default() };
-/// let model = TableModel::new(&table, &options, Vec::new())?;
-/// let array = Factorized::new(&model, &options, 64).expect("the synthetic table can be taken apart");
-/// let mut head = FactorizedHead::new(&array);
-/// let (mut output, token) = (vec![0.0; 64], vec![0.6f32; 64]);
-/// for _ in 0..3 {
-///     head.write(&token, &token)?;
-///     head.attend(&token, &mut output)?;
-/// }
-/// assert!(output.iter().all(|x| (0.0..=2.0).contains(x)));
-/// # Ok(())
-/// # }
-/// ```
-pub struct FactorizedHead<'a> {
-    array: &'a Factorized,
-    store: Store,
-    work: Work,
-    tokens: usize,
-}
-
-impl<'a> FactorizedHead<'a> {
-    /// An empty head.
-    pub fn new(array: &'a Factorized) -> Self {
-        FactorizedHead::numbered(array, 0)
-    }
-
-    /// An empty head with the die and the noise of head `head`; the nominal cells if the array has no such die.
-    pub fn numbered(array: &'a Factorized, head: usize) -> Self {
-        FactorizedHead { array, store: array.store(head), work: Work::default(), tokens: 0 }
-    }
-
-    /// Writes the next token's K and V (d each) [V] over the oldest slot, at the converters' levels.
-    ///
-    /// Errors: [`Kind::BadInput`] for another length, NaN, or a voltage outside [0, vdd].
-    pub fn write(&mut self, k_v: &[f32], v_v: &[f32]) -> Result<()> {
-        let (k_v, v_v) = (self.checked("K", k_v, self.array.vdd_v)?, self.checked("V", v_v, self.array.vdd_v)?);
-        let (slot, codes) = (self.tokens % self.array.window(), &mut self.work.codes);
-        self.array.write(&mut self.store, slot, k_v, v_v, codes);
-        self.tokens += 1;
-        Ok(())
-    }
-
-    /// Slots that hold a token.
-    pub fn occupied(&self) -> usize {
-        self.tokens.min(self.array.window())
-    }
-
-    /// Bytes that the codes of its cells take; they do not grow with the tokens.
-    pub fn bytes(&self) -> usize {
-        self.store.keys.capacity() + self.store.values.capacity()
-    }
-
-    /// Attends to the stored tokens with `q` (d) in [0, 1]; writes the sum of the tiles' counts to `output` (d).
-    ///
-    /// Errors: [`Kind::BadInput`] for another length, NaN, a query outside [0, 1], or a head that holds no token.
-    pub fn attend(&mut self, q: &[f32], output: &mut [f32]) -> Result<()> {
-        let q = self.checked("Q", q, 1.0)?;
-        if self.tokens == 0 || output.len() != self.array.d {
-            let message = format!("{} tokens are stored, and the output has room for {}", self.tokens, output.len());
-            return Err(Problem::new(Kind::BadInput, message)
-                .accepted(format!("at least one token, and {} numbers", self.array.d))
-                .into());
-        }
-        self.array.attend(&self.store, self.tokens - 1, q, &mut self.work, None);
-        let step = self.array.step as f32;
-        output.iter_mut().zip(&self.work.counts).for_each(|(to, count)| *to = count * step);
-        Ok(())
-    }
-
-    fn checked<'x>(&self, name: &str, x: &'x [f32], full: f64) -> Result<&'x [f32]> {
-        let d = self.array.d;
-        if x.len() != d {
-            let problem = Problem::new(Kind::BadInput, format!("{} numbers", x.len())).key(name);
-            return Err(problem.accepted(format!("{d}, the head's dimension")).into());
-        }
-        let (low, high) = ((-RANGE_SLACK * full) as f32, (full * (1.0 + RANGE_SLACK)) as f32);
-        match x.iter().position(|x| !(low..=high).contains(x)) {
-            None => Ok(x),
-            Some(at) => {
-                let problem = Problem::new(Kind::BadInput, format!("element {at} is {}", x[at])).key(name);
-                Err(Error::from(problem.accepted(format!("finite numbers from 0 to {full}"))))
-            }
-        }
-    }
 }

@@ -14,9 +14,12 @@
 //! Equal inputs give equal bits on any processor and number of threads, in prefill and in decode: integers are exact, and
 //! single precision is evaluated in one order everywhere (`simd`, `lanes`).
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod cells;
 mod curve;
 mod engine;
+mod head;
 mod keys;
 mod lanes;
 mod levels;
@@ -25,12 +28,14 @@ mod portable;
 mod sequence;
 mod simd;
 mod spread;
+mod store;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub(super) use curve::Curve;
-pub use engine::{Factorized, FactorizedHead};
+pub use engine::Factorized;
+pub use head::FactorizedHead;
 pub use simd::Isa;
 
 use super::options::{Counter, Options};

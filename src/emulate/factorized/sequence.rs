@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::cells::RUN;
-use super::engine::{Factorized, Kept, Store, Work};
+use super::engine::{Factorized, Kept, Work};
 use super::levels::Levelled;
+use super::store::Store;
 
 /// Queries of one parallel task, whole runs.
 const QUERIES_PER_TASK: usize = 4 * RUN;

@@ -83,3 +83,10 @@ fn line(of: impl Fn(f64) -> f64) -> [f64; 2] {
     let sxy: f64 = SHARES.iter().zip(&y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
     [mean_y - sxy / sxx * mean_x, sxy / sxx]
 }
+
+/// Runs of `length` values, each filled up to `whole`; values beyond the given ones are 0.
+pub fn padded(values: &[f32], length: usize, whole: usize) -> Vec<f32> {
+    let runs =
+        values.chunks(length).flat_map(|run| run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len())));
+    runs.collect()
+}
