@@ -38,6 +38,8 @@ pub struct TableModel {
     tile_tokens: usize,
     /// Oldest age in the window.
     oldest: usize,
+    level_errors_v: Vec<f64>,
+    refresh_tokens: Option<usize>,
 }
 
 impl TableModel {
@@ -91,6 +93,8 @@ impl TableModel {
             t_max_s: table.scale.t_max_s,
             tile_tokens: options.tile_tokens,
             oldest,
+            level_errors_v: options.level_errors_v.clone(),
+            refresh_tokens: options.refresh_tokens,
         };
         if let Some(levels) = model.levels {
             model.work_out(levels, options.window)?;
@@ -104,7 +108,9 @@ impl TableModel {
         let count = window * levels as usize;
         let (mut k, mut v) = (vec![0.0; count * k_stride], vec![0.0; count * v_stride]);
         for at in 0..count {
-            let driven_v = self.vdd_v * (at % levels as usize) as f64 / f64::from(levels - 1);
+            let level = at % levels as usize;
+            let error_v = self.level_errors_v.get(level).copied().unwrap_or(0.0);
+            let driven_v = self.vdd_v * level as f64 / f64::from(levels - 1) + error_v;
             let mut tally = Tally::default();
             let stored_v = self.stored_v(driven_v, at / levels as usize, &mut tally)?;
             self.k.curves.state(stored_v, &mut k[at * k_stride..(at + 1) * k_stride]);
@@ -237,6 +243,11 @@ impl TableModel {
         }
     }
 
+    /// Whether values are written again before they leave the window.
+    pub(super) fn refreshes(&self) -> bool {
+        self.refresh_tokens.is_some_and(|period| period <= self.oldest)
+    }
+
     /// The dies, by head.
     pub(super) fn dies(&self) -> &[Die] {
         &self.dies
@@ -317,7 +328,8 @@ impl TableModel {
 
     /// The age that a cell has reached; no older than the window, which tables are worked out for.
     fn age_of(&self, cell: &CellInUse<'_>) -> usize {
-        cell.die.map_or(cell.age, |(die, array, number)| die.age_of(array, number, cell.age, self.oldest))
+        let age = self.refresh_tokens.map_or(cell.age, |period| cell.age % period);
+        cell.die.map_or(age, |(die, array, number)| die.age_of(array, number, age, self.oldest))
     }
 
     /// The die of the tile's head, if dies are used at all.

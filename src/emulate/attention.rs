@@ -147,7 +147,7 @@ pub fn run_with(model: &dyn Fidelity, inputs: &Inputs, options: &Options) -> Res
             quantization: options.quantization,
         };
         let first = (queries.start + 1).saturating_sub(window);
-        let mut head = Head::new(model, shape, first);
+        let mut head = Head::new(model, shape, first).with_stuck(&options.stuck);
         let mut part = Part::new(queries.len(), window, d);
         for token in first..queries.end {
             let at = (row * tokens + token) * d;

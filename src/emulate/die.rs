@@ -11,7 +11,7 @@ use crate::lut::{Table, Variability, cholesky, locate};
 use crate::rng;
 
 /// Which of a sub-tile's two arrays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Array {
     /// Keys: rows are dimensions, columns are slots.
     K,

@@ -25,6 +25,7 @@ mod options;
 mod published;
 mod quantize;
 mod softmax;
+mod stuck;
 
 pub use array::TableModel;
 pub use attention::{Inputs, Outputs, run, run_with};
@@ -37,3 +38,4 @@ pub use npz::{Summary, emulate_file, read_inputs, write_outputs};
 pub use options::{Counter, Decay, DieSeed, Evaluation, Level, Noise, Options, Physics, Quantization};
 pub use published::{Published, cubic, linear};
 pub use quantize::{level_code, to_level};
+pub use stuck::StuckCell;

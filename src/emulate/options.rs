@@ -1,5 +1,6 @@
 //! What an emulation can be asked to do.
 
+use super::stuck::StuckCell;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Outside;
 
@@ -218,6 +219,13 @@ pub struct Options {
     pub hold_v_wbl_v: Option<f64>,
     /// Spread of cells and converters; `None`: nominal.
     pub die: Option<DieSeed>,
+    /// Error of the DAC's voltage at each level [V], as many as K and V have levels; empty: none. Level `table` only.
+    pub level_errors_v: Vec<f64>,
+    /// Tokens after which a stored value is written again, so that it is never older; `None`: no refresh. Level `table`
+    /// only.
+    pub refresh_tokens: Option<usize>,
+    /// Cells that hold one level whatever is written, sorted by head and slot.
+    pub stuck: Vec<StuckCell>,
     /// Spread of the cells' leakage: standard deviation of the logarithm of each cell's rate of ageing, drawn with the die.
     pub leakage_sigma: f64,
     /// Noise of reads; `None`: none.
@@ -246,6 +254,9 @@ impl Default for Options {
             outside: Outside::default(),
             hold_v_wbl_v: None,
             die: None,
+            level_errors_v: Vec::new(),
+            refresh_tokens: None,
+            stuck: Vec::new(),
             leakage_sigma: 0.0,
             noise: None,
             heads: 1,
@@ -297,6 +308,23 @@ impl Options {
         }
         if !(self.lambda >= 0.0 && self.lambda.is_finite()) {
             report("lambda", format!("{} is not a decay", self.lambda), "0 or more per token");
+        }
+        let levels = self.quantization.stored.unwrap_or(0) as usize;
+        if !self.level_errors_v.is_empty() && self.level_errors_v.len() != levels {
+            let message = format!("{} errors for {levels} levels", self.level_errors_v.len());
+            report("level_errors_v", message, "one for each level of K and V, or none");
+        }
+        if self.refresh_tokens == Some(0) {
+            report("refresh_tokens", "a period of 0 tokens".into(), "1 or more, or none");
+        }
+        if (!self.level_errors_v.is_empty() || self.refresh_tokens.is_some()) && self.level != Level::Table {
+            report("level", format!("{} has no DAC and no refresh", self.level.name()), "the level `table`");
+        }
+        if self.stuck.iter().any(|cell| cell.level as usize >= levels) {
+            report("stuck", "a cell is stuck at a level that there is not".into(), &format!("levels below {levels}"));
+        }
+        if !self.stuck.is_sorted() {
+            report("stuck", "the cells are not sorted".into(), "a list in the order of head and slot");
         }
         if !(self.leakage_sigma >= 0.0 && self.leakage_sigma < 1.0) {
             report("leakage_sigma", format!("{} is no spread of leakage", self.leakage_sigma), "0 or more, below 1");

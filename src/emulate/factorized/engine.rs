@@ -12,6 +12,7 @@ use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
 use crate::emulate::options::Options;
+use crate::emulate::stuck::StuckCell;
 
 /// Queries that read the K array together.
 const TOGETHER: usize = 2;
@@ -39,6 +40,7 @@ pub struct Factorized {
     /// By head; none for nominal cells.
     pub(super) spreads: Vec<HeadSpread>,
     noise: Option<(Normals, Sigmas)>,
+    pub(super) stuck: Vec<StuckCell>,
 }
 
 /// Standard deviations in units of S and A: of a cell with a pulse, and of the converter.
@@ -83,6 +85,9 @@ impl Factorized {
         if model.any_clamped() {
             return Err(Refusal::new("cells leave the table's validity"));
         }
+        if model.refreshes() {
+            return Err(Refusal::new("values are refreshed within the window"));
+        }
         let rows = budget.tile_rows.div_ceil(LANES) * LANES;
         let keys = KeyFactors::new(model, &budget, d)?;
         let values = ValueFactors::new(model, &budget, keys.greatest_phi())?;
@@ -118,6 +123,7 @@ impl Factorized {
         Ok(Factorized {
             spreads,
             noise,
+            stuck: options.stuck.clone(),
             isa: Isa::detect(),
             drives: values.drives(&keys),
             keys,

@@ -4,6 +4,8 @@ use super::engine::Factorized;
 use super::keys;
 use super::levels::Levelled;
 use super::simd::{LANES, column_place, wide_key_place};
+use crate::emulate::die::Array;
+use crate::emulate::stuck::StuckCell;
 
 /// The codes of one head's cells.
 #[derive(Debug, Clone)]
@@ -39,7 +41,9 @@ impl Factorized {
     pub(super) fn write<T: Levelled>(&self, store: &mut Store, slot: usize, k_v: &[T], v_v: &[T], codes: &mut Vec<u8>) {
         let row = slot / self.tile_tokens * self.rows + slot % self.tile_tokens;
         let levels = self.budget.levels as u32;
+        let stuck = StuckCell::of_slot(&self.stuck, store.head, slot);
         T::codes(self.isa, k_v, self.vdd_v, levels, codes);
+        put(stuck, Array::K, codes);
         let block = &mut store.keys[row / LANES * LANES * self.d_padded..][..LANES * self.d_padded];
         // Four dimensions of a slot lie side by side.
         for (quad, codes) in codes.chunks(4).enumerate() {
@@ -58,6 +62,7 @@ impl Factorized {
             }
         }
         T::codes(self.isa, v_v, self.vdd_v, levels, codes);
+        put(stuck, Array::V, codes);
         let pair = &mut store.values[row / 2 * 2 * self.columns..][..2 * self.columns];
         for (column, code) in codes.iter().enumerate() {
             pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
@@ -69,6 +74,15 @@ impl Factorized {
                 let at = row / 2 * 2 * self.columns + 2 * column + row % 2;
                 values.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
             }
+        }
+    }
+}
+
+/// Puts the codes of stuck cells over those that are written.
+fn put(stuck: &[StuckCell], array: Array, codes: &mut [u8]) {
+    for cell in stuck.iter().filter(|cell| cell.array == array) {
+        if let Some(code) = codes.get_mut(cell.dimension) {
+            *code = cell.level as u8;
         }
     }
 }
