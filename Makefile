@@ -10,7 +10,7 @@ LINT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench bench-scipy fmt lint clean
+.PHONY: help setup setup-for-tests build characterize characterize-full test pdk-sky130 soak bench bench-scipy bench-torch fmt lint clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,15 @@ bench-scipy: setup ## measure fits against scipy (installed from PyPI below targ
 	@test -x target/scipy/bin/python || python3 -m venv target/scipy
 	target/scipy/bin/python -m pip install --quiet --disable-pip-version-check scipy
 	cargo bench --profile dev --bench fits
+
+bench-torch: target/torch/installed ## measure the emulator against PyTorch (installed into target/torch, some GB), into results/bench.json
+	cargo bench --no-default-features --bench attention
+
+# PyTorch's plain wheels bring their GPU libraries, and do not load without them.
+target/torch/installed:
+	python3 -m venv target/torch
+	target/torch/bin/pip install --quiet torch numpy
+	touch $@
 
 test: setup-for-tests ## run every test, with and without ngspice and polars; check format and lints
 	cargo test

@@ -2,8 +2,8 @@
 
 use gaincell::Kind;
 use gaincell::emulate::{
-    Die, DieSeed, Draws, Extent, Head, HeadShape, Inputs, Level, Options, Outputs, Physics, Quantization, TableModel,
-    run,
+    Array, Die, DieSeed, Draws, Evaluation, Extent, Head, HeadShape, Inputs, Level, Options, Outputs, Physics,
+    Quantization, StuckCell, TableModel, run,
 };
 use gaincell::lut::synthetic::{self, C_BIT_LINE_F, CHARGE_PER_UNIT_C, T_MAX_S, TAU_S, V_LEAK_V};
 use gaincell::lut::{Outside, Quantity, Table, Tally};
@@ -221,6 +221,59 @@ fn dies_repeat_and_differ_and_explicit_draws_are_the_seeded_ones() {
         model.column_k(&stored, &widths, Some((0, 10)), &mut Tally::default()).unwrap_err().kind(),
         Kind::BadInput
     );
+}
+
+/// One cell, a full pulse, fresh: the charge of the closed forms at the voltage that a faulty DAC writes.
+#[test]
+fn errors_of_the_dac_move_what_is_written() {
+    let errors: Vec<f64> = (0..8).map(|level| 0.004 * f64::from(level - 3)).map(|e| e.clamp(0.0, 0.008)).collect();
+    let physics = Physics { leakage: false, swing: false, ..Physics::default() };
+    let level_errors_v = errors.iter().rev().copied().collect::<Vec<_>>();
+    let options = Options { level_errors_v: level_errors_v.clone(), physics, window: 1, tiles: 1, ..options() };
+    for (level, error) in level_errors_v.iter().enumerate().take(7) {
+        let driven = 0.9 * level as f64 / 7.0;
+        let x = Inputs { shape: [1, 1, 1], q: vec![1.0], k: vec![driven], v: vec![0.9] };
+        let charge = synthetic::charge_c(synthetic::written_v(driven + error), T_MAX_S, 0.45);
+        for evaluation in [Evaluation::PerCell, Evaluation::Factorized] {
+            let s = run(x.clone(), &Options { evaluation, ..options.clone() }, Some(&table())).unwrap().s[0];
+            assert!((s - charge / CHARGE_PER_UNIT_C).abs() < 2e-3, "level {level}: {s}");
+        }
+    }
+}
+
+/// The same key in every slot: what is refreshed every five tokens is as old as the tokens since.
+#[test]
+fn refreshed_values_are_never_older_than_the_period() {
+    let d = 16;
+    let x = inputs(1, 1, d, 14);
+    let repeated = |values: &[f64]| values.repeat(20);
+    let x = Inputs { shape: [1, 20, d], q: repeated(&x.q), k: repeated(&x.k), v: repeated(&x.v) };
+    let decayed = run(x.clone(), &Options { evaluation: Evaluation::PerCell, ..options() }, Some(&table())).unwrap();
+    let refreshed = run(x, &Options { refresh_tokens: Some(5), ..options() }, Some(&table())).unwrap();
+    let newest = &decayed.s[19 * 20..];
+    for (slot, s) in refreshed.s[19 * 20..].iter().enumerate() {
+        assert_eq!(*s, newest[19 - (19 - slot) % 5], "slot {slot}");
+    }
+    assert_ne!(decayed.s, refreshed.s);
+}
+
+#[test]
+fn stuck_cells_hold_their_level_whatever_is_written() {
+    let (tokens, d) = (12, 16);
+    let x = inputs(1, tokens, d, 15);
+    let stuck: Vec<StuckCell> = StuckCell::draw(2, 0.2, 0, [tokens, d], 64, 8);
+    let mut written = x.clone();
+    for cell in &stuck {
+        let values = if cell.array == Array::K { &mut written.k } else { &mut written.v };
+        values[cell.slot * d + cell.dimension] = 0.9 * f64::from(cell.level) / 7.0;
+    }
+    for evaluation in [Evaluation::PerCell, Evaluation::Factorized] {
+        let options = Options { evaluation, ..options() };
+        let faulty = Options { stuck: stuck.clone(), ..options.clone() };
+        let expected = run(written.clone(), &options, Some(&table())).unwrap();
+        assert_eq!(run(x.clone(), &faulty, Some(&table())).unwrap(), expected);
+        assert_ne!(run(x.clone(), &options, Some(&table())).unwrap(), expected);
+    }
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl Rates {
     }
 
     /// The ratio of medians of two ways, with the least and greatest ratio within a round.
+    #[cfg(feature = "simulate")]
     #[allow(clippy::too_many_arguments)]
     pub fn entry(
         &self,

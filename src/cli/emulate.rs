@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::table_folder;
-use crate::emulate::{Counter, Decay, DieSeed, Level, Options, Quantization, emulate_file};
+use crate::emulate::{Counter, Decay, DieSeed, Evaluation, Level, Noise, Options, Physics, Quantization, emulate_file};
 use crate::error::{Kind, Problem, Result};
 use crate::lut::Table;
 
@@ -21,7 +21,8 @@ shape (batch, tokens, slots), by slot of the window, and output of shape (batch,
 Examples:
   gaincell emulate --in qkv.npz --out result.npz
   gaincell emulate --in qkv.npz --out cubic.npz --fidelity published-cubic --decay by-order --no-quantization
-  gaincell emulate --in qkv.npz --out die7.npz --die 7 --table results/luts/generic28-gain_cell_6t"
+  gaincell emulate --in qkv.npz --out ideal-bit-line.npz --without swing,leakage
+  gaincell emulate --in qkv.npz --out die7.npz --die 7 --leakage-spread 0.3 --noise-cell-c 1e-17 --table results/luts/generic28-gain_cell_6t"
 )]
 pub(super) struct EmulateArgs {
     /// The .npz file with Q, K and V
@@ -54,6 +55,28 @@ pub(super) struct EmulateArgs {
     /// Mismatch of every cell and converter, by the seed of the die
     #[arg(long, value_name = "SEED")]
     die: Option<u64>,
+    /// Spread of the cells' leakage on that die: standard deviation of the logarithm of each cell's rate
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0, requires = "die")]
+    leakage_spread: f64,
+    /// Noise of each read: standard deviation of the charge of a cell with a pulse, in coulombs
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
+    noise_cell_c: f64,
+    /// Noise of each conversion: standard deviation of the charge that a converter sees, in coulombs
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
+    noise_converter_c: f64,
+    /// Seed of the noise
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    noise_seed: u64,
+    /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, readout
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = part)]
+    without: Vec<String>,
+    /// Evaluate the table cell by cell in double precision, slowly: the reference
+    #[arg(long)]
+    per_cell: bool,
+}
+
+fn part(name: &str) -> std::result::Result<String, String> {
+    if Physics::NAMES.contains(&name) { Ok(name.to_string()) } else { Err(accepted(&Physics::NAMES)) }
 }
 
 fn level(name: &str) -> std::result::Result<Level, String> {
@@ -97,7 +120,19 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
     } else {
         Quantization::default()
     };
+    let noisy = args.noise_cell_c != 0.0 || args.noise_converter_c != 0.0;
+    let noise = noisy.then_some(Noise {
+        seed: args.noise_seed,
+        sigma_cell_c: args.noise_cell_c,
+        sigma_unsigned_c: args.noise_converter_c,
+        sigma_signed_c: args.noise_converter_c,
+    });
+    let physics = args.without.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
     let options = Options {
+        evaluation: if args.per_cell { Evaluation::PerCell } else { Evaluation::Factorized },
+        physics: physics.unwrap_or_default(),
+        leakage_sigma: args.leakage_spread,
+        noise,
         level: args.fidelity,
         decay: args.decay,
         lambda: args.lambda,

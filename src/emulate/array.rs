@@ -1,12 +1,12 @@
 //! Sub-tiles whose cells and converters are those of a lookup table.
 
 use super::column::{Converter, LineSums, Reading};
-use super::die::{CellSpread, Die, Extent};
+use super::die::{Array, CellSpread, Die, Extent};
 use super::fidelity::{Fidelity, Tile};
 use super::options::Options;
 use super::quantize::level_code;
 use crate::error::{Error, Kind, Problem, Result};
-use crate::lut::{Bounds, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
+use crate::lut::{Bounds, CONDUCTANCE, CURRENT, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
 
 /// The K array's cells or the V array's.
 #[derive(Debug, Clone)]
@@ -36,6 +36,10 @@ pub struct TableModel {
     vdd_v: f64,
     t_max_s: f64,
     tile_tokens: usize,
+    /// Oldest age in the window.
+    oldest: usize,
+    level_errors_v: Vec<f64>,
+    refresh_tokens: Option<usize>,
 }
 
 impl TableModel {
@@ -88,6 +92,9 @@ impl TableModel {
             vdd_v: table.scale.vdd_v,
             t_max_s: table.scale.t_max_s,
             tile_tokens: options.tile_tokens,
+            oldest,
+            level_errors_v: options.level_errors_v.clone(),
+            refresh_tokens: options.refresh_tokens,
         };
         if let Some(levels) = model.levels {
             model.work_out(levels, options.window)?;
@@ -101,7 +108,9 @@ impl TableModel {
         let count = window * levels as usize;
         let (mut k, mut v) = (vec![0.0; count * k_stride], vec![0.0; count * v_stride]);
         for at in 0..count {
-            let driven_v = self.vdd_v * (at % levels as usize) as f64 / f64::from(levels - 1);
+            let level = at % levels as usize;
+            let error_v = self.level_errors_v.get(level).copied().unwrap_or(0.0);
+            let driven_v = self.vdd_v * level as f64 / f64::from(levels - 1) + error_v;
             let mut tally = Tally::default();
             let stored_v = self.stored_v(driven_v, at / levels as usize, &mut tally)?;
             self.k.curves.state(stored_v, &mut k[at * k_stride..(at + 1) * k_stride]);
@@ -168,6 +177,82 @@ impl TableModel {
         self.t_max_s
     }
 
+    /// The state of cells of a level and age, if stored values have levels.
+    fn state(&self, array: Array, age: usize, level: usize) -> &[f64] {
+        let cells = self.cells(array);
+        let (at, stride) = (age * self.levels.unwrap_or(0) as usize + level, cells.curves.stride());
+        &cells.states[at * stride..(at + 1) * stride]
+    }
+
+    fn cells(&self, array: Array) -> &Cells {
+        match array {
+            Array::K => &self.k,
+            Array::V => &self.v,
+        }
+    }
+
+    /// Current of a cell by age and level [A].
+    pub(super) fn current_a(&self, array: Array, age: usize, level: usize) -> f64 {
+        self.state(array, age, level)[CURRENT]
+    }
+
+    /// Its conductance [S].
+    pub(super) fn conductance_s(&self, array: Array, age: usize, level: usize) -> f64 {
+        self.state(array, age, level)[CONDUCTANCE]
+    }
+
+    /// What a pulse of `width_s` draws from it beside its current times the width [C].
+    pub(super) fn extra_c(&self, array: Array, age: usize, level: usize, width_s: f64) -> f64 {
+        self.cells(array).curves.pulse(width_s).extra_charge_c(self.state(array, age, level))
+    }
+
+    /// Width from which charge is a line over the width [s].
+    pub(super) fn longest_short_s(&self, array: Array) -> f64 {
+        self.cells(array).curves.longest_short_s()
+    }
+
+    /// The converter of an array's columns.
+    pub(super) fn converter(&self, array: Array) -> &Converter {
+        match array {
+            Array::K => &self.unsigned,
+            Array::V => &self.signed,
+        }
+    }
+
+    /// Where the table holds.
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Whether a pulse of that width is within the table.
+    pub(super) fn holds_width(&self, width_s: f64) -> bool {
+        self.bounds.holds(Quantity::Width, 0.0) && self.bounds.holds(Quantity::Width, width_s)
+    }
+
+    /// Whether some level and age had to be clamped.
+    pub(super) fn any_clamped(&self) -> bool {
+        self.any_clamped
+    }
+
+    /// Change of a cell's current on a die, at a level and age [A].
+    pub(super) fn delta_a(&self, die: &Die, array: Array, cell: usize, age: usize, level: usize) -> f64 {
+        let place = self.places[age * self.levels.unwrap_or(0) as usize + level];
+        match array {
+            Array::K => die.k.delta_a(cell, place),
+            Array::V => die.v.delta_a(cell, place),
+        }
+    }
+
+    /// Whether values are written again before they leave the window.
+    pub(super) fn refreshes(&self) -> bool {
+        self.refresh_tokens.is_some_and(|period| period <= self.oldest)
+    }
+
+    /// The dies, by head.
+    pub(super) fn dies(&self) -> &[Die] {
+        &self.dies
+    }
+
     /// The die of a head and the number of the column's first cell in it.
     fn die_for(
         &self,
@@ -221,14 +306,14 @@ impl TableModel {
         let stride = cells.curves.stride();
         let (state, place) = match self.levels {
             Some(levels) => {
-                let at = cell.age * levels as usize + level_code(cell.driven_v, self.vdd_v, levels) as usize;
+                let at = self.age_of(cell) * levels as usize + level_code(cell.driven_v, self.vdd_v, levels) as usize;
                 if self.any_clamped {
                     *work.tally += self.clamped[at];
                 }
                 (&cells.states[at * stride..(at + 1) * stride], self.places.get(at).copied())
             }
             None => {
-                let stored_v = self.stored_v(cell.driven_v, cell.age, work.tally)?;
+                let stored_v = self.stored_v(cell.driven_v, self.age_of(cell), work.tally)?;
                 cells.curves.state(stored_v, &mut work.state);
                 (work.state.as_slice(), cell.spread.map(|(spread, _)| spread.place(stored_v)))
             }
@@ -239,6 +324,12 @@ impl TableModel {
         };
         sums.add(state, cell.pulse, delta_a);
         Ok(())
+    }
+
+    /// The age that a cell has reached; no older than the window, which tables are worked out for.
+    fn age_of(&self, cell: &CellInUse<'_>) -> usize {
+        let age = self.refresh_tokens.map_or(cell.age, |period| cell.age % period);
+        cell.die.map_or(age, |(die, array, number)| die.age_of(array, number, age, self.oldest))
     }
 
     /// The die of the tile's head, if dies are used at all.
@@ -269,6 +360,7 @@ struct CellInUse<'a> {
     pulse: &'a Pulse,
     /// Spread of the array's cells and the number of this one.
     spread: Option<(&'a CellSpread, usize)>,
+    die: Option<(&'a Die, Array, usize)>,
 }
 
 struct Work<'a> {
@@ -291,7 +383,9 @@ impl Fidelity for TableModel {
             let mut sums = LineSums::default();
             for (row, (&driven_v, pulse)) in keys.iter().zip(&pulses).enumerate() {
                 let spread = die.map(|die| (&die.k, global * tile.d + row));
-                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse, spread };
+                let number = global * tile.d + row;
+                let die = die.map(|die| (die, Array::K, number));
+                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse, spread, die };
                 self.add_cell(&self.k, &cell, &mut work, &mut sums)?;
             }
             let spread = die.map_or([0.0; 2], |die| die.unsigned[global]);
@@ -313,7 +407,8 @@ impl Fidelity for TableModel {
             let first = (tile.index * self.tile_tokens + slot) * tile.d;
             for (column, &driven_v) in values.iter().enumerate() {
                 let spread = die.map(|die| (&die.v, first + column));
-                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse: &pulse, spread };
+                let die = die.map(|die| (die, Array::V, first + column));
+                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse: &pulse, spread, die };
                 self.add_cell(&self.v, &cell, &mut work, &mut sums[column])?;
             }
         }

@@ -4,9 +4,10 @@ use rayon::prelude::*;
 
 use super::array::TableModel;
 use super::die::{Die, Extent};
+use super::factorized::Factorized;
 use super::fidelity::Fidelity;
 use super::head::{Head, HeadShape};
-use super::options::{Level, Options};
+use super::options::{Evaluation, Level, Options};
 use super::published::{Published, cubic, linear};
 use super::softmax;
 use crate::error::{Error, Kind, Problem, Result};
@@ -106,12 +107,28 @@ pub fn run(inputs: Inputs, options: &Options, table: Option<&Table>) -> Result<O
             let dies = match options.die {
                 None => Vec::new(),
                 Some(die) => (0..options.heads.min(batch) as u64)
-                    .map(|head| Die::from_seed(table, die.seed, die.sample + head, extent))
+                    .map(|head| {
+                        let sample = die.sample + head;
+                        let sigma = options.leakage_sigma;
+                        Ok(Die::from_seed(table, die.seed, sample, extent)?.with_leakage(die.seed, sample, sigma))
+                    })
                     .collect::<Result<_>>()?,
             };
             // No query sees an age beyond the sequence.
             let options = Options { window: extent.slots, ..options };
-            run_with(&TableModel::new(table, &options, dies)?, &inputs, &options)
+            let model = TableModel::new(table, &options, dies)?;
+            let factorized = match options.evaluation {
+                Evaluation::Factorized => Factorized::new(&model, &options, d).map_err(|refusal| refusal.to_string()),
+                Evaluation::PerCell => Err("it is switched off".into()),
+            };
+            if let (Err(reason), Some(_)) = (&factorized, &options.noise) {
+                let message = format!("noise is drawn by the factorized evaluation only, and {reason}");
+                return Err(Problem::new(Kind::BadInput, message).key("noise").accepted("no noise").into());
+            }
+            match factorized.ok() {
+                Some(array) => Ok(run_factorized(&array, &inputs, options.heads)),
+                None => run_with(&model, &inputs, &options),
+            }
         }
     }
 }
@@ -130,7 +147,7 @@ pub fn run_with(model: &dyn Fidelity, inputs: &Inputs, options: &Options) -> Res
             quantization: options.quantization,
         };
         let first = (queries.start + 1).saturating_sub(window);
-        let mut head = Head::new(model, shape, first);
+        let mut head = Head::new(model, shape, first).with_stuck(&options.stuck);
         let mut part = Part::new(queries.len(), window, d);
         for token in first..queries.end {
             let at = (row * tokens + token) * d;
@@ -142,6 +159,24 @@ pub fn run_with(model: &dyn Fidelity, inputs: &Inputs, options: &Options) -> Res
         }
         Ok(part)
     })
+}
+
+fn run_factorized(array: &Factorized, inputs: &Inputs, heads: usize) -> Outputs {
+    let tokens = inputs.shape[1];
+    let mut outputs = Outputs {
+        shape: inputs.shape,
+        slots: array.window().min(tokens),
+        s: Vec::new(),
+        phi: Vec::new(),
+        output: Vec::new(),
+        clamped: Tally::default(),
+    };
+    for part in array.sequences(tokens, &inputs.q, &inputs.k, &inputs.v, true, heads) {
+        outputs.s.extend(part.s);
+        outputs.phi.extend(part.phi);
+        outputs.output.extend(part.output);
+    }
+    outputs
 }
 
 fn run_softmax(inputs: &Inputs, options: &Options) -> Result<Outputs> {

@@ -4,8 +4,12 @@
 //! cells with a pulse. The last term is the bit line's swing: its voltage falls by Q(t)/C while the charge flows, about
 //! half of it on average, and each cell's current follows with its conductance g = dI/dV_BL.
 
+use super::factorized::Curve;
 use crate::error::Result;
 use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
+
+/// How far a converter's tabulated curve may be from its own, as a share of full scale.
+const CURVE_TOLERANCE: f64 = 2e-4;
 
 /// What one column's converter makes of a read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +75,65 @@ impl Converter {
             t_max_s: scale.t_max_s,
             quantity: if signed { Quantity::ChargeSigned } else { Quantity::ChargeUnsigned },
         }
+    }
+
+    /// Charge of one unit of p at full pulse [C].
+    pub(super) fn charge_per_unit_c(&self) -> f64 {
+        self.charge_per_unit_c
+    }
+
+    /// Product at which the pulse is full.
+    pub(super) fn full(&self) -> f64 {
+        self.full
+    }
+
+    /// Capacitance of the bit line [F].
+    pub(super) fn c_bit_line_f(&self) -> f64 {
+        self.column.c_bit_line_f
+    }
+
+    /// Charge added before the converter, from where its straight part starts [C].
+    pub(super) fn cancelled_c(&self) -> f64 {
+        self.column.offset.constant_c - self.readout_offset_c
+    }
+
+    /// Charge at which the straight part starts [C].
+    pub(super) fn straight_from_c(&self) -> f64 {
+        self.readout_offset_c
+    }
+
+    /// Charge added per second of all pulses on the column [A].
+    pub(super) fn cancelled_a(&self) -> f64 {
+        self.column.offset.per_width_a
+    }
+
+    /// The pulse over the product, tabulated; `None` if it bends too sharply for that.
+    pub(super) fn tabulated<const POINTS: usize>(&self) -> Option<Curve<POINTS>> {
+        let product = |charge_c: f64| (charge_c - self.readout_offset_c) / self.charge_per_unit_c;
+        let (curve, span): (Box<dyn Fn(f64) -> f64>, [f64; 2]) = match &self.curve {
+            None => (Box::new(|x| (x / self.full).clamp(self.lowest, 1.0)), [self.lowest * self.full, self.full]),
+            Some(curve) => {
+                let [from_c, to_c] = curve.rises_c();
+                let at = |x: f64| curve.at(x * self.charge_per_unit_c + self.readout_offset_c) / self.t_max_s;
+                (Box::new(at), [product(from_c), product(to_c)])
+            }
+        };
+        Curve::new(curve, span, CURVE_TOLERANCE)
+    }
+
+    /// Whether no reading can leave the table: its line while it does not clip, nor the converter's charge.
+    pub(super) fn stays_inside(&self, bounds: &Bounds, longest_s: f64) -> bool {
+        let [low_c, high_c] = bounds.of(self.quantity);
+        let clips = low_c == f64::NEG_INFINITY && high_c == f64::INFINITY;
+        clips
+            && [self.lowest * self.full, self.full].iter().all(|product| {
+                [0.0, longest_s].iter().all(|widths_s| {
+                    let charge_c =
+                        product * self.charge_per_unit_c - self.cancelled_c() - self.cancelled_a() * widths_s;
+                    let line_v = self.column.v_precharge_v - charge_c / self.column.c_bit_line_f;
+                    bounds.holds(Quantity::BitLine, line_v)
+                })
+            })
     }
 
     /// Takes limits off where the curve clips within its box, since a clip goes on; everywhere if it is the ideal line.

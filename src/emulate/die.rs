@@ -11,7 +11,7 @@ use crate::lut::{Table, Variability, cholesky, locate};
 use crate::rng;
 
 /// Which of a sub-tile's two arrays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Array {
     /// Keys: rows are dimensions, columns are slots.
     K,
@@ -160,6 +160,8 @@ pub struct Die {
     pub unsigned: Vec<[f64; 2]>,
     /// Second converters', by (tile, dimension).
     pub signed: Vec<[f64; 2]>,
+    /// How fast each K and V cell ages, 1 for the nominal one; empty if all do.
+    pub ageing: [Vec<f32>; 2],
     /// Slots and dimensions covered.
     pub extent: Extent,
 }
@@ -182,6 +184,7 @@ impl Die {
             v: CellSpread::new(variability, &draws.v)?,
             unsigned: draws.unsigned.clone(),
             signed: draws.signed.clone(),
+            ageing: [Vec::new(), Vec::new()],
             extent,
         })
     }
@@ -189,6 +192,36 @@ impl Die {
     /// From a seed; see [`Draws::from_seed`].
     pub fn from_seed(table: &Table, seed: u64, sample: u64, extent: Extent) -> Result<Die> {
         Die::from_draws(table, &Draws::from_seed(variability_of(table)?, seed, sample, extent)?, extent)
+    }
+}
+
+impl Die {
+    /// The same die with cells that leak differently: each ages `exp(sigma z)` times as fast, with a normal z of its own,
+    /// keyed by (seed, sample, cell, `leakage`).
+    pub fn with_leakage(mut self, seed: u64, sample: u64, sigma: f64) -> Die {
+        if sigma > 0.0 {
+            let Extent { slots, tile_tokens, d } = self.extent;
+            self.ageing = [Array::K, Array::V].map(|array| {
+                let factors = (0..slots * d).into_par_iter().map(|at| {
+                    let (tile, place, dimension) = (at / d / tile_tokens, at / d % tile_tokens, at % d);
+                    let instance = match array {
+                        Array::K => cell_instance(array, tile, dimension, place),
+                        Array::V => cell_instance(array, tile, place, dimension),
+                    };
+                    (sigma * rng::normal(seed, sample, &instance, "leakage")).exp() as f32
+                });
+                factors.collect()
+            });
+        }
+        self
+    }
+
+    /// The age in tokens that a cell of age `age` has reached, at most `oldest`.
+    pub fn age_of(&self, array: Array, cell: usize, age: usize, oldest: usize) -> usize {
+        match self.ageing[array as usize].get(cell) {
+            Some(factor) => ((age as f64 * f64::from(*factor)).round() as usize).min(oldest),
+            None => age,
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! One head: a ring buffer of tokens over its sub-tiles.
 
+use super::die::Array;
 use super::fidelity::{Fidelity, Tile};
 use super::options::{Counter, Quantization};
 use super::quantize::to_level;
+use super::stuck::StuckCell;
 use crate::error::Result;
 use crate::lut::Tally;
 
@@ -43,6 +45,7 @@ pub struct Head<'m> {
     k_v: Vec<f64>,
     v_v: Vec<f64>,
     tokens: usize,
+    stuck: &'m [StuckCell],
 }
 
 impl<'m> Head<'m> {
@@ -52,7 +55,12 @@ impl<'m> Head<'m> {
     /// `first_token` is 0.
     pub fn new(model: &'m dyn Fidelity, shape: HeadShape, first_token: usize) -> Self {
         let cells = shape.window * shape.d;
-        Head { model, shape, k_v: vec![0.0; cells], v_v: vec![0.0; cells], tokens: first_token }
+        Head { model, shape, k_v: vec![0.0; cells], v_v: vec![0.0; cells], tokens: first_token, stuck: &[] }
+    }
+
+    /// The same head with stuck cells, sorted by head and slot; stored values need levels.
+    pub fn with_stuck(self, stuck: &'m [StuckCell]) -> Self {
+        Head { stuck, ..self }
     }
 
     /// Writes the next token's K and V (d each) [V] over the oldest slot, at the converters' levels.
@@ -62,6 +70,13 @@ impl<'m> Head<'m> {
         for (to, from) in [(&mut self.k_v, k_v), (&mut self.v_v, v_v)] {
             for (to, from) in to[at..at + d].iter_mut().zip(from) {
                 *to = to_level(*from, vdd_v, quantization.stored);
+            }
+        }
+        let levels = quantization.stored.unwrap_or(2);
+        for cell in StuckCell::of_slot(self.stuck, self.shape.head, self.tokens % window) {
+            let cells = if cell.array == Array::K { &mut self.k_v } else { &mut self.v_v };
+            if cell.dimension < d {
+                cells[at + cell.dimension] = vdd_v * f64::from(cell.level) / f64::from(levels - 1);
             }
         }
         self.tokens += 1;

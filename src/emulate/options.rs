@@ -1,5 +1,6 @@
 //! What an emulation can be asked to do.
 
+use super::stuck::StuckCell;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Outside;
 
@@ -127,10 +128,33 @@ pub struct Physics {
     pub readout: bool,
 }
 
+impl Physics {
+    /// The names of its parts on the command line.
+    pub const NAMES: [&str; 5] = ["write-error", "leakage", "nonlinearity", "swing", "readout"];
+
+    /// All of it but the part of that name; `None` if there is none.
+    pub fn without(mut self, name: &str) -> Option<Physics> {
+        let parts =
+            [&mut self.write_error, &mut self.leakage, &mut self.nonlinearity, &mut self.swing, &mut self.readout];
+        *parts.into_iter().zip(Physics::NAMES).find(|(_, known)| *known == name)?.0 = false;
+        Some(self)
+    }
+}
+
 impl Default for Physics {
     fn default() -> Self {
         Physics { write_error: true, leakage: true, nonlinearity: true, swing: true, readout: true }
     }
+}
+
+/// How the level [`Level::Table`] is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Evaluation {
+    /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell.
+    #[default]
+    Factorized,
+    /// Cell by cell in double precision: the reference.
+    PerCell,
 }
 
 /// Which dies the table's spread is drawn for.
@@ -140,6 +164,22 @@ pub struct DieSeed {
     pub seed: u64,
     /// Sample number of the first head; head h is sample + h.
     pub sample: u64,
+}
+
+/// Noise that is drawn anew at every read. Tables have none yet: the values are the caller's.
+///
+/// The sum of the independent noise of a column's cells is one normal number of known variance, so one is drawn for each
+/// column and read, keyed by (seed, head, token, array, column).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Noise {
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Standard deviation of the charge that one cell with a pulse adds \[C\].
+    pub sigma_cell_c: f64,
+    /// Standard deviation of the first converter's charge, its comparator's noise \[C\].
+    pub sigma_unsigned_c: f64,
+    /// The same of the second converter \[C\].
+    pub sigma_signed_c: f64,
 }
 
 /// All that decides an emulation beside its inputs and its table.
@@ -169,6 +209,8 @@ pub struct Options {
     pub a_sat: f64,
     /// Factor of the scores before the softmax; by default 1 / sqrt(d).
     pub softmax_scale: Option<f64>,
+    /// How the level `table` is computed.
+    pub evaluation: Evaluation,
     /// Parts of the table's physics.
     pub physics: Physics,
     /// What happens outside the table's validity.
@@ -177,6 +219,17 @@ pub struct Options {
     pub hold_v_wbl_v: Option<f64>,
     /// Spread of cells and converters; `None`: nominal.
     pub die: Option<DieSeed>,
+    /// Error of the DAC's voltage at each level [V], as many as K and V have levels; empty: none. Level `table` only.
+    pub level_errors_v: Vec<f64>,
+    /// Tokens after which a stored value is written again, so that it is never older; `None`: no refresh. Level `table`
+    /// only.
+    pub refresh_tokens: Option<usize>,
+    /// Cells that hold one level whatever is written, sorted by head and slot.
+    pub stuck: Vec<StuckCell>,
+    /// Spread of the cells' leakage: standard deviation of the logarithm of each cell's rate of ageing, drawn with the die.
+    pub leakage_sigma: f64,
+    /// Noise of reads; `None`: none.
+    pub noise: Option<Noise>,
     /// Heads that the batch runs through: row b uses the arrays of head b mod heads. Matters for dies only.
     pub heads: usize,
 }
@@ -196,10 +249,16 @@ impl Default for Options {
             s_sat: 80.0,
             a_sat: 40.0,
             softmax_scale: None,
+            evaluation: Evaluation::default(),
             physics: Physics::default(),
             outside: Outside::default(),
             hold_v_wbl_v: None,
             die: None,
+            level_errors_v: Vec::new(),
+            refresh_tokens: None,
+            stuck: Vec::new(),
+            leakage_sigma: 0.0,
+            noise: None,
             heads: 1,
         }
     }
@@ -250,9 +309,68 @@ impl Options {
         if !(self.lambda >= 0.0 && self.lambda.is_finite()) {
             report("lambda", format!("{} is not a decay", self.lambda), "0 or more per token");
         }
+        let levels = self.quantization.stored.unwrap_or(0) as usize;
+        if !self.level_errors_v.is_empty() && self.level_errors_v.len() != levels {
+            let message = format!("{} errors for {levels} levels", self.level_errors_v.len());
+            report("level_errors_v", message, "one for each level of K and V, or none");
+        }
+        if self.refresh_tokens == Some(0) {
+            report("refresh_tokens", "a period of 0 tokens".into(), "1 or more, or none");
+        }
+        if (!self.level_errors_v.is_empty() || self.refresh_tokens.is_some()) && self.level != Level::Table {
+            report("level", format!("{} has no DAC and no refresh", self.level.name()), "the level `table`");
+        }
+        if self.stuck.iter().any(|cell| cell.level as usize >= levels) {
+            report("stuck", "a cell is stuck at a level that there is not".into(), &format!("levels below {levels}"));
+        }
+        if !self.stuck.is_sorted() {
+            report("stuck", "the cells are not sorted".into(), "a list in the order of head and slot");
+        }
+        if !(self.leakage_sigma >= 0.0 && self.leakage_sigma < 1.0) {
+            report("leakage_sigma", format!("{} is no spread of leakage", self.leakage_sigma), "0 or more, below 1");
+        } else if self.leakage_sigma > 0.0 && self.die.is_none() {
+            report("leakage_sigma", "leakage differs from cell to cell on dies only".into(), "0, or a die");
+        }
+        if let Some(noise) = &self.noise {
+            for (key, sigma) in [
+                ("noise.sigma_cell_c", noise.sigma_cell_c),
+                ("noise.sigma_unsigned_c", noise.sigma_unsigned_c),
+                ("noise.sigma_signed_c", noise.sigma_signed_c),
+            ] {
+                if !(sigma >= 0.0 && sigma.is_finite()) {
+                    report(key, format!("{sigma} is not a standard deviation"), "0 C or more");
+                }
+            }
+            if self.level != Level::Table {
+                report("noise", format!("{} has no charge", self.level.name()), "noise with the level `table`");
+            }
+        }
         if self.die.is_some() && self.level != Level::Table {
             report("die", format!("{} has no spread", self.level.name()), "a die with the level `table`");
         }
         Error::collect(problems).map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn physics_is_switched_off_by_name() {
+        let off = Physics::NAMES.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
+        let none = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false };
+        assert_eq!(off, Some(none));
+        assert_eq!(Physics::default().without("leakage"), Some(Physics { leakage: false, ..Physics::default() }));
+        assert_eq!(Physics::default().without("gravity"), None);
+    }
+
+    #[test]
+    fn noise_and_leakage_that_cannot_be_are_refused_together() {
+        let noise = Some(Noise { sigma_cell_c: -1.0, ..Noise::default() });
+        let error = Options { noise, leakage_sigma: 0.1, ..Options::default() }.check().unwrap_err().to_string();
+        for said in ["leakage_sigma", "noise.sigma_cell_c", "published-cubic has no charge"] {
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

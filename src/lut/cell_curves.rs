@@ -66,6 +66,11 @@ impl CellCurves {
         self
     }
 
+    /// Width from which charge is a line over the width [s].
+    pub fn longest_short_s(&self) -> f64 {
+        self.widths_s[self.widths_s.len() - 1]
+    }
+
     /// Numbers in a state.
     pub fn stride(&self) -> usize {
         RESIDUAL + 2 * self.widths_s.len()

@@ -48,6 +48,13 @@ impl WidthCurve {
         self.runs[after.saturating_sub(1)].at(charge_c)
     }
 
+    /// The span of charges [C] within which the width changes: from clip to clip, or to the end of the nodes.
+    pub fn rises_c(&self) -> [f64; 2] {
+        let (first, last) = (&self.runs[0], &self.runs[self.runs.len() - 1]);
+        let [below, above] = self.clips_c;
+        [below.unwrap_or(first.axis()[0]), above.unwrap_or(last.axis()[last.axis().len() - 1])]
+    }
+
     /// Charges at which a clip ends below and begins above the rising part; such a clip goes on beyond the nodes.
     pub fn clips_c(&self) -> [Option<f64>; 2] {
         self.clips_c

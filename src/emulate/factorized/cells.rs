@@ -1,0 +1,272 @@
+//! The charge of one array's cells, taken apart for sums of integers.
+//!
+//! In units of p at full pulse, with the pulse `w` in full ones, a cell of some level and age draws
+//!
+//! ```text
+//! charge = (w + tau(w)) I(level, age) + s(w) (c + z(level, age))        swing = w g(level, age)
+//! ```
+//!
+//! and a column `sum charge - (sum w I) (sum w g)`, see [`crate::emulate::LineSums`]; the first factor of the swing is taken as
+//! `sum (w + tau) I` times `sum w / sum (w + tau)`. `I` and `g` are the table's current and
+//! conductance; edges and what short pulses lack are split by least squares over the levels into what is in proportion to
+//! the current (`tau`), the same for all levels (`c`) and a rest (`z`); `s` is 1 but for short pulses. `I` is summed in wide integers, the small parts
+//! in narrow ones. Weights are looked up at the age in the middle of a run of queries; to the others of the run the current's
+//! slope over age is added. A rest too small for a sum of its own is left out.
+
+use std::borrow::Cow;
+
+use nalgebra::DMatrix;
+
+use super::lanes::{Machine, Plain};
+use super::simd::LANES;
+use super::{Budget, Refusal};
+use crate::emulate::array::TableModel;
+use crate::emulate::die::Array;
+
+/// Queries whose weights are looked up at one age: that of the middle of the run of slots in which their token lies. Slots
+/// are counted from 0, so prefill and decode look up the same.
+pub const RUN: usize = 16;
+/// Ages that tables go on to beyond both ends of the window, since that middle may lie in the past or in the future.
+pub const BEYOND: usize = 2 * RUN;
+/// Widths at which short pulses are looked at.
+pub const SHORT_POINTS: usize = 129;
+/// A part that cannot reach this share of full scale, with every cell of a column at its worst, has no sum of its own.
+const NEGLIGIBLE: f64 = 1e-4;
+/// Levels that fit a register's lookup beside a neighbour's.
+const MOST_LEVELS: usize = 8;
+
+/// Integers of full pulses and the greatest weights, for wide and for narrow sums.
+#[derive(Debug, Clone, Copy)]
+pub struct Scales {
+    pub full_wide: f64,
+    pub greatest_wide: f64,
+    pub full_narrow: f64,
+    pub greatest_narrow: f64,
+}
+
+/// One array's cells. Tables are by place: ages fall from one to the next, as they do from slot to slot.
+#[derive(Debug, Clone)]
+pub struct CellFactors {
+    /// Low bytes of the 8 levels' weights, then high bytes.
+    pub current: Vec<[u8; 16]>,
+    pub conductance: Vec<[u8; 8]>,
+    /// Empty where nothing leaks, or where the rest of the edges is negligible.
+    pub slope: Vec<[u8; 8]>,
+    pub edge: Vec<[u8; 8]>,
+    /// Units of p per product of integers.
+    pub current_unit: f32,
+    /// Share of the current's charge.
+    pub swing_unit: f32,
+    pub slope_unit: f32,
+    pub edge_unit: f32,
+    /// Conductance that its integers miss: the same for all levels, and in proportion to the current's charge.
+    pub swing_rest: [f32; 2],
+    /// The rest z of each level, in units of p, when just written, and its change per token.
+    pub rest: [[f32; 2]; 8],
+    /// `c` of a long pulse, in units of p.
+    pub constant: f32,
+    /// `tau` and `s` of short pulses, from none to the first that is long; the last are those of all long ones.
+    pub tau: Box<[f32; SHORT_POINTS]>,
+    pub share: Box<[f32; SHORT_POINTS]>,
+    /// Points per full pulse.
+    pub points_per_pulse: f32,
+    window: usize,
+    weight: f64,
+}
+
+impl CellFactors {
+    /// Takes apart the cells of an array for columns of `rows` cells and `full` units at full scale.
+    pub fn new(
+        model: &TableModel,
+        array: Array,
+        budget: &Budget,
+        rows: usize,
+        scales: Scales,
+        summed_edges: bool,
+    ) -> Result<Self, Refusal> {
+        let Budget { levels, window, .. } = *budget;
+        if levels > MOST_LEVELS {
+            return Err(Refusal::new(format!("{levels} levels are more than the {MOST_LEVELS} of its lookups")));
+        }
+        let converter = model.converter(array);
+        let (unit_c, t_max_s) = (converter.charge_per_unit_c(), model.t_max_s());
+        let share = converter.full() / rows as f64;
+        let over_ages = |f: &dyn Fn(usize, usize) -> f64| -> Vec<Vec<f64>> {
+            (0..window).map(|age| (0..levels).map(|level| f(age, level)).collect()).collect()
+        };
+        let current = over_ages(&|age, level| model.current_a(array, age, level) * t_max_s / unit_c);
+        let swing = t_max_s / (2.0 * converter.c_bit_line_f());
+        let conductance = over_ages(&|age, level| model.conductance_s(array, age, level) * swing);
+
+        let extra = |age: usize, pulse: f64| -> Vec<f64> {
+            (0..levels).map(|level| model.extra_c(array, age, level, pulse * t_max_s) / unit_c).collect()
+        };
+        let middle = window / 2;
+        let ones = vec![1.0; levels];
+        let long = fit(&[&current[middle], &ones], &extra(middle, 1.0));
+        let edge: Vec<Vec<f64>> = (0..window)
+            .map(|age| extra(age, 1.0).iter().zip(&current[age]).map(|(e, i)| e - long[0] * i - long[1]).collect())
+            .collect();
+        let with_edge = summed_edges && greatest(&edge) > NEGLIGIBLE * share;
+        let short_below = (model.longest_short_s(array) / t_max_s).min(1.0);
+        let whole: Vec<f64> = edge[middle].iter().map(|z| z + long[1]).collect();
+        let by_width = |of: usize| -> Box<[f32; SHORT_POINTS]> {
+            let mut points = Box::new([0.0; SHORT_POINTS]);
+            for (step, point) in points.iter_mut().enumerate() {
+                let part = step as f64 / (SHORT_POINTS - 1) as f64;
+                let fitted = fit(&[&current[middle], &whole], &extra(middle, short_below * part));
+                *point = if of == 0 { fitted[0] } else { fitted[1].clamp(0.0, 1.0) } as f32;
+            }
+            points
+        };
+
+        let slopes: Vec<Vec<f64>> = (0..window)
+            .map(|age| {
+                let (from, to) = (age.saturating_sub(RUN / 2), (age + RUN / 2).min(window - 1));
+                let span = to.saturating_sub(from).max(1) as f64;
+                current[to].iter().zip(&current[from]).map(|(b, a)| (b - a) / span).collect()
+            })
+            .collect();
+        let with_slope = greatest(&slopes) * RUN as f64 / 2.0 > NEGLIGIBLE * share;
+
+        // Beyond the window the current goes on along its slope; what is small stays.
+        let oldest = window - 1;
+        let along = |age: usize, tokens: f64| -> Vec<f64> {
+            current[age].iter().zip(&slopes[age]).map(|(i, slope)| i + tokens * slope).collect()
+        };
+        let extended: Vec<Vec<f64>> = (0..BEYOND)
+            .map(|k| along(0, k as f64 - BEYOND as f64))
+            .chain(current.iter().cloned())
+            .chain((1..=BEYOND).map(|k| along(oldest, k as f64)))
+            .collect();
+        let narrow = |values: &[Vec<f64>], wanted: bool| -> (Vec<[u8; 8]>, f32) {
+            if !wanted {
+                return (Vec::new(), 0.0);
+            }
+            let unit = greatest(values).max(f64::MIN_POSITIVE) / scales.greatest_narrow;
+            let table = |row: &[f64]| {
+                let mut bytes = [0; 8];
+                bytes.iter_mut().zip(row).for_each(|(to, x)| *to = (x / unit).round() as i8 as u8);
+                bytes
+            };
+            let ages = (0..window + 2 * BEYOND).rev();
+            let tables = ages.map(|k| table(&values[k.saturating_sub(BEYOND).min(oldest)]));
+            (tables.collect(), (unit / scales.full_narrow) as f32)
+        };
+        let wide_unit = greatest(&extended).max(f64::MIN_POSITIVE) / scales.greatest_wide;
+        let wide = |row: &Vec<f64>| {
+            let mut table = [0; 16];
+            for (level, x) in row.iter().enumerate() {
+                let [low, high] = ((x / wide_unit).round() as i16).to_le_bytes();
+                (table[level], table[8 + level]) = (low, high);
+            }
+            table
+        };
+        let (swing_table, swing_unit) = narrow(&conductance, true);
+        let missed: Vec<f64> = (0..levels)
+            .map(|level| {
+                let whole = swing_table[window - 1 - middle + BEYOND][level] as i8;
+                conductance[middle][level] - f64::from(whole) * f64::from(swing_unit) * scales.full_narrow
+            })
+            .collect();
+        let swing_rest = fit(&[&ones, &current[middle]], &missed);
+        let (slope, slope_unit) = narrow(&slopes, with_slope);
+        let mut rest = [[0.0; 2]; 8];
+        for (to, (young, old)) in rest.iter_mut().zip(edge[0].iter().zip(&edge[oldest])) {
+            *to = [*young as f32, ((old - young) / oldest.max(1) as f64) as f32];
+        }
+        let (edge, edge_unit) = narrow(&edge, with_edge);
+        Ok(CellFactors {
+            current: extended.iter().rev().map(wide).collect(),
+            conductance: swing_table,
+            slope,
+            edge,
+            current_unit: (wide_unit / scales.full_wide) as f32,
+            swing_unit,
+            slope_unit,
+            edge_unit,
+            swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
+            rest,
+            constant: long[1] as f32,
+            tau: by_width(0),
+            share: by_width(1),
+            points_per_pulse: ((SHORT_POINTS - 1) as f64 / short_below) as f32,
+            window,
+            weight: wide_unit,
+        })
+    }
+
+    /// Units of p at full pulse of one wide weight.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// The place of an age, which may be down to -BEYOND and up to the window and BEYOND.
+    pub fn place(&self, age: isize) -> usize {
+        (self.window + BEYOND - 1).saturating_add_signed(-age)
+    }
+
+    /// `tau` and `s` of a pulse.
+    pub fn drive(&self, pulse: f32) -> [f32; 2] {
+        let place = [pulse * self.points_per_pulse; LANES];
+        [&self.tau, &self.share].map(|points| Plain.between(points, place)[0])
+    }
+}
+
+/// The places of the ages of a run of slots, in tables by place.
+#[derive(Debug, Clone, Copy)]
+pub struct Places {
+    /// Place of the first slot, and how many slots follow it.
+    first: usize,
+    count: usize,
+    /// Place of the slot after those, and how many more there are: slots that were written a window before.
+    then: usize,
+    more: usize,
+}
+
+impl Places {
+    /// `count` slots from `first` on, of which those after `last` were written a window before, at the time of `middle`.
+    pub fn new(cells: &CellFactors, first: usize, count: usize, last: usize, middle: usize) -> Places {
+        let young = (last + 1).saturating_sub(first).min(count);
+        let age = |slot: usize| middle as isize - slot as isize;
+        Places {
+            first: cells.place(age(first)),
+            count: young,
+            then: cells.place(age(first + young) + cells.window as isize),
+            more: count - young,
+        }
+    }
+
+    /// Slots.
+    pub fn len(&self) -> usize {
+        self.count + self.more
+    }
+
+    /// The tables of these slots, in `table`, which is by place.
+    pub fn of<'t, T: Copy>(&self, table: &'t [T]) -> Cow<'t, [T]> {
+        let young = if self.count == 0 { &[] } else { &table[self.first..self.first + self.count] };
+        if self.more == 0 {
+            return Cow::Borrowed(young);
+        }
+        let old = &table[self.then..self.then + self.more];
+        if self.count == 0 { Cow::Borrowed(old) } else { Cow::Owned([young, old].concat()) }
+    }
+}
+
+/// The greatest magnitude.
+fn greatest(values: &[Vec<f64>]) -> f64 {
+    values.iter().flatten().fold(0.0, |peak: f64, x| peak.max(x.abs()))
+}
+
+/// Coefficients of the least-squares combination of `columns` that is nearest to `wanted`.
+fn fit(columns: &[&[f64]], wanted: &[f64]) -> Vec<f64> {
+    let matrix = DMatrix::from_fn(wanted.len(), columns.len(), |row, k| columns[k][row]);
+    let right = matrix.tr_mul(&DMatrix::from_column_slice(wanted.len(), 1, wanted));
+    let normal = matrix.tr_mul(&matrix);
+    // Columns that vanish get no coefficient: the pseudoinverse is by singular values.
+    let smallest = 1e-12 * normal.amax().max(f64::MIN_POSITIVE);
+    match normal.pseudo_inverse(smallest) {
+        Ok(inverse) => (inverse * right).iter().copied().collect(),
+        Err(_) => vec![0.0; columns.len()],
+    }
+}

@@ -1,0 +1,199 @@
+//! Inner loops of the factorized engine: sums of products of small integers, portable and by instruction set.
+//!
+//! Every loop is integer arithmetic that cannot overflow within the stated limits, so all instruction sets give equal
+//! bits. What is in single precision is written once, on a [`super::lanes::Machine`] of eight lanes, whose operations give equal bits
+//! everywhere: there is no fused multiply-add, and sums have one order.
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2;
+use super::lanes::{Plain, Vectorized};
+use super::portable;
+
+/// Slots of the K array, or columns of the V array, that are summed side by side.
+pub const LANES: usize = 8;
+
+/// What the inner loops are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+}
+
+impl Isa {
+    /// The best that this processor has.
+    pub fn detect() -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = Avx2::detect() {
+            return Isa(Set::Avx2(avx2));
+        }
+        Isa(Set::Portable)
+    }
+
+    /// The one that every processor has.
+    pub const PORTABLE: Isa = Isa(Set::Portable);
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(_) => "AVX2",
+        }
+    }
+
+    /// Runs a loop that is compiled for this instruction set.
+    #[inline]
+    pub fn run<V: Vectorized>(self, work: V) -> V::Output {
+        match self.0 {
+            Set::Portable => work.run(Plain),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.run(work),
+        }
+    }
+
+    /// Weights of slots of the K array from their codes, by a table for each slot: its low and high bytes.
+    ///
+    /// `codes` is of shape (slots / 8, octets of dimensions, 64) in the order of [`key_place`], the codes of odd slots 8
+    /// more; `out` gets as many weights, in the order that [`Isa::dot_wide`] takes.
+    #[inline]
+    pub fn expand_wide_keys(self, codes: &[u8], tables: &[[u8; 16]], out: &mut [i16]) {
+        let octets = octets(codes.len(), tables.len());
+        assert!(out.len() >= codes.len());
+        match self.0 {
+            Set::Portable => portable::expand_wide_keys(codes, octets, tables, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.expand_wide_keys(codes, octets, tables, out),
+        }
+    }
+
+    /// As [`Isa::expand_wide_keys`], for `i8` weights, in the order that [`Isa::dot_narrow`] takes.
+    #[inline]
+    pub fn expand_narrow_keys(self, codes: &[u8], tables: &[[u8; 8]], out: &mut [i8]) {
+        let octets = octets(codes.len(), tables.len());
+        assert!(out.len() >= codes.len());
+        match self.0 {
+            Set::Portable => portable::expand_narrow_keys(codes, octets, tables, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.expand_narrow_keys(codes, octets, tables, out),
+        }
+    }
+
+    /// `out[query][slot] = sum_d q_d weights[slot][d]`, queries of whole octets; the sum fits an `i32`.
+    #[inline]
+    pub fn dot_wide<const QUERIES: usize>(self, weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
+        let slots = slots(weights.len(), q.map(<[i16]>::len));
+        assert!(out.len() >= QUERIES * slots);
+        match self.0 {
+            Set::Portable => portable::dot_wide(weights, q, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.dot_wide(weights, q, out),
+        }
+    }
+
+    /// As [`Isa::dot_wide`] for narrow weights; the sum over every second pair of each four dimensions fits an `i16`.
+    #[inline]
+    pub fn dot_narrow<const QUERIES: usize>(self, weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
+        let slots = slots(weights.len(), q.map(<[u8]>::len));
+        assert!(out.len() >= QUERIES * slots);
+        match self.0 {
+            Set::Portable => portable::dot_narrow(weights, q, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.dot_narrow(weights, q, out),
+        }
+    }
+
+    /// Weights of rows of the V array from their codes, by a table for each row.
+    ///
+    /// `codes` is of shape (row pairs, columns, 2) in the order of [`column_place`], the codes of odd rows 8 more; a
+    /// row's table has the low and the high bytes of `i16` weights; `out` gets (row pairs, columns, 2).
+    #[inline]
+    pub fn expand_wide(self, codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
+        assert!(columns.is_multiple_of(16) && codes.len() == tables.len() * columns && out.len() >= codes.len());
+        match self.0 {
+            Set::Portable => portable::expand_wide(codes, columns, tables, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.expand_wide(codes, columns, tables, out),
+        }
+    }
+
+    /// As [`Isa::expand_wide`], for `i8` weights in rows by four: `out` gets (row quads, columns, 4).
+    #[inline]
+    pub fn expand_narrow(self, codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut [i8]) {
+        assert!(columns.is_multiple_of(16) && codes.len() == tables.len() * columns && out.len() >= codes.len());
+        assert!(tables.len().is_multiple_of(4));
+        match self.0 {
+            Set::Portable => portable::expand_narrow(codes, columns, tables, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.expand_narrow(codes, columns, tables, out),
+        }
+    }
+
+    /// `out[column] = sum over rows of f[row] weights[row][column]`, weights of shape (row pairs, columns, 2).
+    ///
+    /// Limit: the sum of at most 32 rows fits an `i32`; `f.len()` rows, even, in parts of at most 32, `out` (parts, columns).
+    #[inline]
+    pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
+        assert!(columns.is_multiple_of(LANES) && weights.len() == f.len() * columns && f.len().is_multiple_of(2));
+        assert!(out.len() >= f.len().div_ceil(WIDE_ROWS) * columns);
+        for (part, (weights, f)) in weights.chunks(WIDE_ROWS * columns).zip(f.chunks(WIDE_ROWS)).enumerate() {
+            let out = &mut out[part * columns..(part + 1) * columns];
+            match self.0 {
+                Set::Portable => portable::sums_wide(weights, columns, f, out),
+                #[cfg(target_arch = "x86_64")]
+                Set::Avx2(avx2) => avx2.sums_wide(weights, columns, f, out),
+            }
+        }
+    }
+
+    /// `out[column] = sum over rows of f[row] weights[row][column]`, weights of shape (row quads, columns, 4).
+    ///
+    /// Limit: |sum over every second pair of rows| at most 32,767.
+    #[inline]
+    pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
+        assert!(columns.is_multiple_of(LANES) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
+        assert!(out.len() >= columns);
+        match self.0 {
+            Set::Portable => portable::sums_narrow(weights, columns, f, out),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.sums_narrow(weights, columns, f, out),
+        }
+    }
+}
+
+/// Rows of the V array whose wide products are summed before they leave integer arithmetic.
+pub const WIDE_ROWS: usize = 32;
+
+/// Octets of dimensions in codes of so many slots.
+fn octets(codes: usize, slots: usize) -> usize {
+    assert!(slots.is_multiple_of(LANES) && codes.is_multiple_of(8 * slots.max(1)), "codes of whole octets of slots");
+    codes / (8 * slots.max(1))
+}
+
+/// Slots in the weights that queries of these lengths are multiplied with.
+fn slots<const QUERIES: usize>(weights: usize, lengths: [usize; QUERIES]) -> usize {
+    let d = lengths[0];
+    assert!(d > 0 && d.is_multiple_of(8) && lengths.iter().all(|length| *length == d), "queries of whole octets");
+    assert!(weights.is_multiple_of(LANES * d), "weights of whole octets of slots");
+    weights / d
+}
+
+/// Where the code of slot `slot` of eight and of a dimension stands: slots 0, 1, 4, 5 and then 2, 3, 6, 7, four dimensions
+/// of each at a time, so that the halves of vectors interleave and add up to slots in order.
+pub fn key_place(slot: usize, dimension: usize) -> usize {
+    dimension / 8 * 64 + slot / 2 % 2 * 32 + slot / 4 * 16 + dimension / 4 % 2 * 8 + slot % 2 * 4 + dimension % 4
+}
+
+/// Where the wide weight of a slot of eight and of a dimension stands: the halves of each 32 codes are interleaved apart.
+pub fn wide_key_place(slot: usize, dimension: usize) -> usize {
+    let place = key_place(slot, dimension);
+    place / 32 * 32 + place % 32 / 8 % 2 * 16 + place % 32 / 16 * 8 + place % 8
+}
+
+/// Where column `column` stands in a row pair's codes: within each 16, the order that the vectors' halves interleave back.
+pub fn column_place(column: usize) -> usize {
+    column / 16 * 16 + [0, 8, 4, 12][column % 16 / 4] + column % 4
+}

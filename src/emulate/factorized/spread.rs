@@ -1,0 +1,92 @@
+//! A die's cells: what each adds to the nominal one, worked out for every level when the die is made.
+//!
+//! A cell's own current over age is close to the nominal one's plus a line, `delta(age) = delta_0 + delta_1 age / window`,
+//! fitted by least squares at a few ages. Both numbers are looked up when the cell is written, so that a read costs two
+//! more sums of wide products. Leakage that differs from cell to cell makes a cell's current that of another age.
+
+use rayon::prelude::*;
+
+use super::Refusal;
+use crate::emulate::array::TableModel;
+use crate::emulate::die::{Array, Die};
+
+/// Ages at which a cell is evaluated, as shares of the window.
+const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
+/// Greatest difference in weights; half a column of them fits an `i32` as half a column of nominal weights does.
+const GREATEST: f64 = 8000.0;
+
+/// One head of a die.
+#[derive(Debug, Clone)]
+pub struct HeadSpread {
+    /// By cell in the order (slot, dimension) and by level: both numbers in the units of the nominal weights.
+    pub k: Vec<[[i16; 2]; 8]>,
+    pub v: Vec<[[i16; 2]; 8]>,
+    /// Gain and offset, in units of S or A, of the converters: by slot; by (tile, dimension).
+    pub unsigned: [Vec<f32>; 2],
+    pub signed: [Vec<f32>; 2],
+    pub d: usize,
+}
+
+impl HeadSpread {
+    /// Works out the cells of `die`. `units` are charges per weight of the nominal K and V cells, in units of p at full
+    /// pulse.
+    pub fn new(model: &TableModel, die: &Die, levels: usize, window: usize, units: [f64; 2]) -> Result<Self, Refusal> {
+        let cells = |array: Array, unit: f64| -> Option<Vec<[[i16; 2]; 8]>> {
+            let scale = model.t_max_s() / (model.converter(array).charge_per_unit_c() * unit);
+            (0..die.extent.slots * die.extent.d)
+                .into_par_iter()
+                .map(|cell| {
+                    let mut numbers = [[0; 2]; 8];
+                    for (level, numbers) in numbers.iter_mut().enumerate().take(levels) {
+                        let [constant, slope] = line(|share| {
+                            let age = ((window - 1) as f64 * share).round() as usize;
+                            let reached = die.age_of(array, cell, age, window - 1);
+                            let own = model.current_a(array, reached, level)
+                                + model.delta_a(die, array, cell, reached, level);
+                            (own - model.current_a(array, age, level)) * scale
+                        });
+                        *numbers = [whole(constant)?, whole(slope)?];
+                    }
+                    Some(numbers)
+                })
+                .collect()
+        };
+        let too_far = || Refusal::new("a cell of the die differs by more than its integers allow");
+        let converters = |spread: &[[f64; 2]], array: Array| -> [Vec<f32>; 2] {
+            let converter = model.converter(array);
+            let (unit_c, from_c) = (converter.charge_per_unit_c(), converter.straight_from_c());
+            // seen = (product + from) (1 + gain) + offset - from, in charges.
+            let offset = |s: &[f64; 2]| (s[0] + from_c * s[1]) / unit_c;
+            [spread.iter().map(|s| (1.0 + s[1]) as f32).collect(), spread.iter().map(|s| offset(s) as f32).collect()]
+        };
+        Ok(HeadSpread {
+            k: cells(Array::K, units[0]).ok_or_else(too_far)?,
+            v: cells(Array::V, units[1]).ok_or_else(too_far)?,
+            unsigned: converters(&die.unsigned, Array::K),
+            signed: converters(&die.signed, Array::V),
+            d: die.extent.d,
+        })
+    }
+}
+
+fn whole(x: f64) -> Option<i16> {
+    (x.abs() < GREATEST).then(|| x.round() as i16)
+}
+
+/// Constant and slope of the least-squares line through a function of the share.
+fn line(of: impl Fn(f64) -> f64) -> [f64; 2] {
+    let mean_x = SHARES.iter().sum::<f64>() / SHARES.len() as f64;
+    let y = SHARES.map(&of);
+    let mean_y = y.iter().sum::<f64>() / y.len() as f64;
+    let sxx: f64 = SHARES.iter().map(|x| (x - mean_x).powi(2)).sum();
+    let sxy: f64 = SHARES.iter().zip(&y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    [mean_y - sxy / sxx * mean_x, sxy / sxx]
+}
+
+/// Runs of `length` values, each filled up to `whole`; values beyond the given ones are 0.
+pub fn padded(values: &[f32], length: usize, whole: usize) -> Vec<f32> {
+    let runs =
+        values.chunks(length).flat_map(|run| run.iter().copied().chain(std::iter::repeat_n(0.0, whole - run.len())));
+    runs.collect()
+}

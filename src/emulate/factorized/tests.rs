@@ -1,0 +1,297 @@
+//! The engine against the per-cell evaluation, against itself on another processor, and against what it promises.
+
+use super::simd::{Isa, LANES, WIDE_ROWS};
+use super::{Factorized, FactorizedHead};
+use crate::emulate::{
+    Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Outputs, Quantization, TableModel, run,
+};
+use crate::error::Kind;
+use crate::lut::{Outside, synthetic};
+use crate::rng;
+
+const D: usize = 64;
+
+fn options() -> Options {
+    // Outputs as they are, so that they can be compared to better than a count.
+    let quantization = Quantization { output: Counter::Exact, ..Quantization::default() };
+    Options { level: Level::Table, quantization, ..Options::default() }
+}
+
+fn array(options: &Options) -> Factorized {
+    let table = synthetic::table().unwrap();
+    Factorized::new(&TableModel::new(&table, options, Vec::new()).unwrap(), options, D).unwrap()
+}
+
+/// Uniform; keys that lean with the queries; full pulses and end levels only; short pulses and positive values.
+fn inputs(kind: usize, tokens: usize, d: usize) -> Inputs {
+    let draw = |name: &str, at: usize| rng::uniform(kind as u64, at as u64, "factorized", name);
+    let at_once = |of: &dyn Fn(usize) -> f64| (0..tokens * d).map(of).collect::<Vec<f64>>();
+    let lean = |at: usize| if kind == 1 { draw("lean", at / d) } else { 0.0 };
+    let ends = |name: &str, at: usize, share: f64| if draw(name, at) < share { 0.9 } else { 0.0 };
+    Inputs {
+        shape: [1, tokens, d],
+        q: at_once(&|at| match kind {
+            2 => f64::from(u8::from(draw("q", at) < 0.7)),
+            3 => 0.4 * draw("q", at) * draw("scale", at / d),
+            _ => draw("q", at),
+        }),
+        k: at_once(&|at| match kind {
+            2 => ends("k", at, draw("share", at / d)),
+            3 => 0.9 * (0.4 + 0.6 * draw("k", at)),
+            _ => 0.9 * (draw("k", at) * (1.0 - lean(at)) + 0.75 * lean(at)),
+        }),
+        v: at_once(&|at| if kind == 2 { ends("v", at, 0.5) } else { 0.9 * draw("v", at) }),
+    }
+}
+
+/// Worst and root-mean-square difference.
+fn difference(a: &[f64], b: &[f64]) -> (f64, f64) {
+    assert_eq!(a.len(), b.len());
+    let errors = || a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    (errors().fold(0.0, f64::max), (errors().map(|e| e * e).sum::<f64>() / a.len() as f64).sqrt())
+}
+
+fn both(x: &Inputs, options: &Options) -> [Outputs; 2] {
+    let table = synthetic::table().unwrap();
+    [Evaluation::PerCell, Evaluation::Factorized]
+        .map(|evaluation| run(x.clone(), &Options { evaluation, ..options.clone() }, Some(&table)).unwrap())
+}
+
+#[test]
+fn it_is_the_per_cell_evaluation_within_its_tolerance() {
+    for kind in 0..4 {
+        // One tile, so that outputs are one converter's; a sequence that wraps around it.
+        let one = Options { window: 64, tiles: 1, ..options() };
+        let [reference, fast] = both(&inputs(kind, 100, D), &one);
+        let (worst, rms) = difference(&reference.phi, &fast.phi);
+        assert!(worst < 2e-3 && rms < 2e-4, "kind {kind}: phi off by {worst:.1e}, {rms:.1e} rms");
+        let (worst, rms) = difference(&reference.output, &fast.output);
+        assert!(worst < 4e-3 && rms < 5e-4, "kind {kind}: output off by {worst:.1e}, {rms:.1e} rms");
+    }
+}
+
+#[test]
+fn every_age_of_a_full_window_is_met() {
+    let window = 1024;
+    let options = Options { window, ..options() };
+    let x = inputs(1, window, D);
+    let table = synthetic::table().unwrap();
+    let model = TableModel::new(&table, &options, Vec::new()).unwrap();
+    let array = Factorized::new(&model, &options, D).unwrap();
+    let [q, k, v] = [&x.q, &x.k, &x.v];
+    let mut reference = crate::emulate::Head::new(
+        &model,
+        crate::emulate::HeadShape {
+            head: 0,
+            d: D,
+            window,
+            tile_tokens: 64,
+            vdd_v: 0.9,
+            quantization: options.quantization,
+        },
+        0,
+    );
+    (0..window).for_each(|t| reference.write(&k[t * D..][..D], &v[t * D..][..D]));
+    let parts = array.sequences(window, q, k, v, true, 1);
+    let last = parts.last().unwrap();
+    let rows = last.phi.len() / window;
+    for query in [window - 40, window - 17, window - 1] {
+        let attended = reference.attend(&q[query * D..][..D], &mut Default::default()).unwrap();
+        let row = rows - (window - query);
+        let (worst, rms) = difference(&attended.phi, &last.phi[row * window..][..window]);
+        assert!(worst < 1e-3 && rms < 2e-4, "phi off by {worst:.1e}, {rms:.1e} rms");
+        let (worst, rms) = difference(&attended.output, &last.output[row * D..][..D]);
+        assert!(worst < 16.0 * 1e-3 && rms < 16.0 * 3e-4, "output of 16 tiles off by {worst:.1e}, {rms:.1e} rms");
+    }
+}
+
+#[test]
+fn dies_are_the_per_cell_dies() {
+    for (leakage_sigma, most) in [(0.0, 3e-3), (0.3, 8e-3)] {
+        let die = Some(DieSeed { seed: 3, sample: 0 });
+        let options = Options { window: 64, tiles: 1, die, leakage_sigma, outside: Outside::Clamp, ..options() };
+        let [reference, fast] = both(&inputs(1, 80, D), &options);
+        let nominal = both(&inputs(1, 80, D), &Options { die: None, leakage_sigma: 0.0, ..options })[0].clone();
+        let (worst, rms) = difference(&reference.phi, &fast.phi);
+        assert!(worst < most && rms < 0.1 * most, "phi off by {worst:.1e}, {rms:.1e} rms");
+        let (worst, rms) = difference(&reference.output, &fast.output);
+        assert!(worst < 2.0 * most && rms < 0.3 * most, "output off by {worst:.1e}, {rms:.1e} rms");
+        assert!(difference(&nominal.phi, &fast.phi).1 > 1e-3, "a die must differ from the nominal array");
+    }
+}
+
+#[test]
+fn noise_has_the_variance_that_it_was_given() {
+    let noise = Noise { seed: 5, sigma_cell_c: 2e-16, sigma_unsigned_c: 1.5e-15, sigma_signed_c: 0.0 };
+    let x = inputs(0, 120, D);
+    let quiet = both(&x, &Options { window: 128, ..options() })[1].clone();
+    let table = synthetic::table().unwrap();
+    let noisy = Options { window: 128, noise: Some(noise), ..options() };
+    let loud = run(x.clone(), &noisy, Some(&table)).unwrap();
+    assert_eq!(quiet.s, loud.s, "S is what the cells draw, before the converter");
+    assert_eq!(loud, run(x.clone(), &noisy, Some(&table)).unwrap());
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (query, (quiet, loud)) in quiet.phi.chunks(120).zip(loud.phi.chunks(120)).enumerate() {
+        let on = x.q[query * D..(query + 1) * D].iter().filter(|q| (**q * 15.0).round_ties_even() > 0.0).count();
+        let sigma_c = (on as f64 * noise.sigma_cell_c.powi(2) + noise.sigma_unsigned_c.powi(2)).sqrt();
+        let sigma = sigma_c / (80.0 * synthetic::CHARGE_PER_UNIT_C);
+        // Away from the clips, where a converter is a straight line.
+        for (a, b) in quiet.iter().zip(loud).filter(|(a, _)| (0.1..0.9).contains(*a)) {
+            sum += ((a - b) / sigma).powi(2);
+            count += 1.0;
+        }
+    }
+    // Five standard errors of a variance, and the rounding of phi's table.
+    assert!(count > 1000.0 && (sum / count - 1.0).abs() < 5.0 * (2.0f64 / count).sqrt() + 0.02, "{}", sum / count);
+    let per_cell = Options { evaluation: Evaluation::PerCell, ..noisy };
+    assert_eq!(run(x, &per_cell, Some(&table)).unwrap_err().kind(), Kind::BadInput);
+}
+
+#[test]
+fn prefill_decode_threads_and_processors_give_equal_bits() {
+    let tokens = 150;
+    let x = inputs(1, 2 * tokens, D);
+    let single = |x: &[f64]| -> Vec<f32> { x.iter().map(|x| *x as f32).collect() };
+    let (q, k, v) = (single(&x.q), single(&x.k), single(&x.v));
+    for (window, tile_tokens) in [(160usize, 64usize), (100, 64), (96, 20)] {
+        let tiles = window.div_ceil(tile_tokens);
+        let array = array(&Options { window, tile_tokens, tiles, ..options() });
+        let prefill = |array: &Factorized, threads: usize| {
+            let mut output = vec![0.0; q.len()];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| array.prefill(tokens, &q, &k, &v, &mut output));
+            output
+        };
+        let expected = prefill(&array, 1);
+        assert_eq!(expected, prefill(&array, 3));
+        assert_eq!(expected, prefill(&array.clone().on(Isa::PORTABLE), 2));
+        let mut head = FactorizedHead::new(&array);
+        let mut output = vec![0.0; D];
+        for token in 0..tokens {
+            let cells = token * D..(token + 1) * D;
+            head.write(&k[cells.clone()], &v[cells.clone()]).unwrap();
+            head.attend(&q[cells.clone()], &mut output).unwrap();
+            assert_eq!(output, expected[cells], "token {token} of window {window}");
+        }
+    }
+}
+
+#[test]
+fn a_head_neither_grows_nor_remembers_beyond_its_window() {
+    let (window, rounds) = (32, 40);
+    let array = array(&Options { window, tiles: 1, ..options() });
+    let x = inputs(0, window * rounds, D);
+    let single = |x: &[f64]| -> Vec<f32> { x.iter().map(|x| *x as f32).collect() };
+    let (q, k, v) = (single(&x.q), single(&x.k), single(&x.v));
+    let (mut long, mut short) = (FactorizedHead::new(&array), FactorizedHead::new(&array));
+    let (mut a, mut b) = (vec![0.0; D], vec![0.0; D]);
+    let bytes = long.bytes();
+    for token in 0..window * rounds {
+        let cells = token * D..(token + 1) * D;
+        long.write(&k[cells.clone()], &v[cells.clone()]).unwrap();
+        long.attend(&q[cells.clone()], &mut a).unwrap();
+        assert_eq!((long.bytes(), long.occupied()), (bytes, window.min(token + 1)));
+        if token >= window * (rounds - 1) {
+            short.write(&k[cells.clone()], &v[cells.clone()]).unwrap();
+            short.attend(&q[cells], &mut b).unwrap();
+        }
+    }
+    assert_eq!(a, b, "the last window alone gives the same");
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let table = synthetic::table().unwrap();
+    for (quantization, said) in [
+        (Quantization::OFF, "K and V need 2 to 8 levels"),
+        (Quantization { q: Some(17), ..Quantization::default() }, "Q needs 2 to 16 levels"),
+        (Quantization { stored: Some(9), ..Quantization::default() }, "K and V need 2 to 8 levels"),
+    ] {
+        let options = Options { quantization, ..options() };
+        let model = TableModel::new(&table, &options, Vec::new()).unwrap();
+        assert_eq!(Factorized::new(&model, &options, D).unwrap_err().to_string(), said);
+    }
+    let array = array(&Options { window: 16, ..options() });
+    let mut head = FactorizedHead::new(&array);
+    let good = vec![0.5; D];
+    let error = head.attend(&good, &mut vec![0.0; D]).unwrap_err();
+    assert!(error.to_string().contains("0 tokens are stored"), "{error}");
+    for (k, v, said) in [
+        (vec![0.5; 3], good.clone(), "`K`: 3 numbers"),
+        (good.clone(), vec![f32::NAN; D], "`V`: element 0 is NaN"),
+        (vec![0.95; D], good.clone(), "`K`: element 0 is 0.95"),
+    ] {
+        let error = head.write(&k, &v).unwrap_err();
+        assert!(error.kind() == Kind::BadInput && error.to_string().contains(said), "{error}");
+    }
+    assert_eq!(head.occupied(), 0, "a token that is refused is not written");
+    // A die's draws must cover the head that is asked for.
+    let die = Die::from_seed(&table, 1, 0, Extent { slots: 16, tile_tokens: 64, d: D }).unwrap();
+    let wider = Options { window: 32, ..options() };
+    let model = TableModel::new(&table, &wider, vec![die]).unwrap();
+    let refusal = Factorized::new(&model, &wider, D).unwrap_err().to_string();
+    assert!(refusal.contains("16 slots of 64 dimensions"), "{refusal}");
+}
+
+#[test]
+fn inner_loops_give_equal_bits_on_every_instruction_set() {
+    let (fast, plain) = (Isa::detect(), Isa::PORTABLE);
+    let draw = |name: &str, at: usize, n: usize| (rng::bits(1, at as u64, "loops", name) % n as u64) as usize;
+    for (slots, d) in [(64, 64), (8, 8), (24, 40), (40, 16)] {
+        let codes: Vec<u8> = (0..slots * d).map(|at| draw("code", at, 8) as u8 + 8 * (at / 4 % 2) as u8).collect();
+        let wide: Vec<[u8; 16]> =
+            (0..slots).map(|s| std::array::from_fn(|k| draw("wide", 16 * s + k, 256) as u8)).collect();
+        let narrow: Vec<[u8; 8]> =
+            (0..slots).map(|s| std::array::from_fn(|k| draw("narrow", 8 * s + k, 256) as u8)).collect();
+        let (mut a, mut b) = (vec![0; slots * d], vec![0; slots * d]);
+        fast.expand_wide_keys(&codes, &wide, &mut a);
+        plain.expand_wide_keys(&codes, &wide, &mut b);
+        assert_eq!(a, b);
+        let weights: Vec<i16> = a.iter().map(|w| w / 4).collect();
+        let q: [Vec<i16>; 2] = [0, 1].map(|k| (0..d).map(|at| draw("q", at + k * d, 3841) as i16).collect());
+        let (mut a, mut b) = (vec![0; 2 * slots], vec![0; 2 * slots]);
+        fast.dot_wide(&weights, [&q[0], &q[1]], &mut a);
+        plain.dot_wide(&weights, [&q[0], &q[1]], &mut b);
+        assert_eq!(a, b);
+        fast.dot_wide(&weights, [&q[1]], &mut b);
+        assert_eq!(a[slots..], b[..slots]);
+        let (mut a, mut b) = (vec![0; slots * d], vec![0; slots * d]);
+        fast.expand_narrow_keys(&codes, &narrow, &mut a);
+        plain.expand_narrow_keys(&codes, &narrow, &mut b);
+        assert_eq!(a, b);
+        let q: [Vec<u8>; 2] = [0, 1].map(|k| (0..d).map(|at| draw("q", at + k * d, 16) as u8).collect());
+        let (mut sums, mut others) = (vec![0; 2 * slots], vec![0; 2 * slots]);
+        fast.dot_narrow(&a, [&q[0], &q[1]], &mut sums);
+        plain.dot_narrow(&a, [&q[0], &q[1]], &mut others);
+        assert_eq!(sums, others);
+    }
+    for (rows, columns) in [(64, 64), (8, 16), (40, 80)] {
+        let codes: Vec<u8> = (0..rows * columns).map(|at| draw("code", at, 8) as u8 + 8 * (at % 2) as u8).collect();
+        let wide: Vec<[u8; 16]> =
+            (0..rows).map(|s| std::array::from_fn(|k| draw("wide", 16 * s + k, 256) as u8)).collect();
+        let narrow: Vec<[u8; 8]> =
+            (0..rows).map(|s| std::array::from_fn(|k| draw("narrow", 8 * s + k, 67) as u8)).collect();
+        let (mut a, mut b) = (vec![0; rows * columns], vec![0; rows * columns]);
+        fast.expand_wide(&codes, columns, &wide, &mut a);
+        plain.expand_wide(&codes, columns, &wide, &mut b);
+        assert_eq!(a, b);
+        let weights: Vec<i16> = a.iter().map(|w| w / 4).collect();
+        let f: Vec<i16> = (0..rows).map(|at| draw("f", at, 8191) as i16).collect();
+        let parts = rows.div_ceil(WIDE_ROWS) * columns;
+        let (mut sums, mut others) = (vec![0; parts], vec![0; parts]);
+        fast.sums_wide(&weights, columns, &f, &mut sums);
+        plain.sums_wide(&weights, columns, &f, &mut others);
+        assert_eq!(sums, others);
+        let (mut a, mut b) = (vec![0; rows * columns], vec![0; rows * columns]);
+        fast.expand_narrow(&codes, columns, &narrow, &mut a);
+        plain.expand_narrow(&codes, columns, &narrow, &mut b);
+        assert_eq!(a, b);
+        let weights: Vec<i8> = a.iter().map(|w| w % 33).collect();
+        let f: Vec<u8> = (0..rows).map(|at| draw("f", at, 32) as u8).collect();
+        let (mut sums, mut others) = (vec![0; columns], vec![0; columns]);
+        fast.sums_narrow(&weights, columns, &f, &mut sums);
+        plain.sums_narrow(&weights, columns, &f, &mut others);
+        assert_eq!(sums, others);
+        assert!(columns.is_multiple_of(LANES));
+    }
+}
