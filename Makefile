@@ -27,7 +27,7 @@ build: setup ## build the command
 characterize: setup ## quick: simulate, fit, tabulate, emulate, validate and plot the embedded technology
 	cargo run -- run --profile quick $(ARGS)
 
-characterize-full: setup ## every sweep, circuit and 64 x 64 column, on every technology that is here; some hours; goes on where it was
+characterize-full: setup ## every sweep, circuit and 64 x 64 column, on every technology that is here; about two hours; goes on where it was
 	cargo build
 	@for tech in $$(target/debug/gaincell tech list --available); do \
 		target/debug/gaincell sweep --all --tech $$tech; \
