@@ -319,7 +319,12 @@ impl Factorized {
         let deltas = store.spread.as_ref().map(|[_, values]| {
             let ages = (0..rows).map(|row| {
                 let slot = tile * self.tile_tokens + row;
-                if slot <= read.newest { read.newest - slot } else { read.newest + self.budget.window - slot }
+                // Rows that only fill up a tile drive nothing, whatever their age.
+                if slot <= read.newest {
+                    read.newest - slot
+                } else {
+                    (read.newest + self.budget.window).saturating_sub(slot)
+                }
             });
             self.values.age_pulses(ages, self.budget.window, pulses);
             let cells = first_row * self.columns..(first_row + rows) * self.columns;
