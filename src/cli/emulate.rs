@@ -70,9 +70,10 @@ pub(super) struct EmulateArgs {
     /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, readout
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = part)]
     without: Vec<String>,
-    /// Evaluate the table cell by cell in double precision, slowly: the reference
+    /// Take the table apart into sums of integers, some fifty times faster: phi within 0.1 %, a tile's output within 0.4 % of
+    /// full scale of the evaluation cell by cell. Noise and a spread of leakage imply it
     #[arg(long)]
-    per_cell: bool,
+    fast: bool,
 }
 
 fn part(name: &str) -> std::result::Result<String, String> {
@@ -128,8 +129,9 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         sigma_signed_c: args.noise_converter_c,
     });
     let physics = args.without.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
+    let fast = args.fast || noise.is_some() || args.leakage_spread > 0.0;
     let options = Options {
-        evaluation: if args.per_cell { Evaluation::PerCell } else { Evaluation::Factorized },
+        evaluation: if fast { Evaluation::Factorized } else { Evaluation::PerCell },
         physics: physics.unwrap_or_default(),
         leakage_sigma: args.leakage_spread,
         noise,

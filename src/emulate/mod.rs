@@ -11,7 +11,7 @@
 //!
 //! Everything between a driven level and a pulse is a [`Fidelity`]: [`Published`] polynomials with their decay conventions,
 //! or the [`TableModel`] of a characterized cell, nominal or for one [`Die`]. Causal softmax attention is the ideal beside
-//! them. [`run`] takes whole batches, [`emulate_file`] `.npz` files, [`Head`] one token at a time.
+//! them. A table is evaluated cell by cell, or taken apart into sums of integers ([`Factorized`]). [`run`] takes whole batches, [`emulate_file`] `.npz` files, [`Head`] one token at a time.
 
 mod array;
 mod attention;
