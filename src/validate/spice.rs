@@ -1,5 +1,6 @@
 //! Running jobs of a validation through the simulator, with the store of earlier runs in front.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -104,9 +105,16 @@ impl<'a> Spice<'a> {
         }
         let loaded = Circuit { key: circuit.key.clone(), lines: circuit.lines.clone(), startup: self.startup.to_vec() };
         let (mut failure, mut stopped) = (None, false);
+        // What did not converge runs once more without bypass, as tier 1 of a sweep's ladder does.
+        let again: RefCell<Vec<Job>> = RefCell::default();
+        let careful = without_bypass(&loaded);
         let tell = &mut *self.tell;
-        let result = self.simulator.run(&loaded, &jobs, &mut |answer: Answer| {
+        let mut take = |answer: Answer, is_last: bool| {
             let k = answer.ticket as usize;
+            if answer.outcome == Outcome::Nonconvergence && !is_last && careful.is_some() {
+                again.borrow_mut().extend(jobs.iter().find(|job| job.ticket == answer.ticket).cloned());
+                return true;
+            }
             done += 1;
             if answer.outcome != Outcome::Ok {
                 failure.get_or_insert_with(|| (format!("{}: {}", answer.outcome, answer.message), Some(k)));
@@ -125,7 +133,12 @@ impl<'a> Spice<'a> {
             answers[k] = Some(measured);
             stopped = !tell(done, requests.len());
             !stopped
-        });
+        };
+        let mut result = self.simulator.run(&loaded, &jobs, &mut |answer| take(answer, false));
+        let again = again.take();
+        if let (Ok(()), Some(careful), false) = (&result, &careful, again.is_empty()) {
+            result = self.simulator.run(careful, &again, &mut |answer| take(answer, true));
+        }
         store.flush()?;
         result.map_err(|error| locate(error, &circuit.origins))?;
         if let Some((message, which)) = failure {
@@ -142,6 +155,16 @@ impl<'a> Spice<'a> {
         }
         answers.into_iter().map(|a| a.ok_or_else(|| Error::new(Kind::Internal, "a run was never answered"))).collect()
     }
+}
+
+/// The circuit with every device evaluated at every iteration; `None` if it is so already.
+fn without_bypass(circuit: &Circuit) -> Option<Circuit> {
+    let bypasses = circuit.lines.iter().any(|line| line.starts_with(".options") && line.contains("bypass=1"));
+    let mut lines = circuit.lines.clone();
+    let end = lines.pop().filter(|_| bypasses)?;
+    // The last value of an option counts.
+    lines.extend([".options itl1=1000 itl2=500 itl4=200 bypass=0".to_string(), end]);
+    Some(Circuit { key: format!("{}-careful", circuit.key), lines, startup: circuit.startup.clone() })
 }
 
 fn interrupted() -> Error {
