@@ -29,11 +29,11 @@ characterize: setup ## quick: simulate, fit, tabulate, emulate, validate and plo
 
 characterize-full: setup ## every sweep, circuit and 64 x 64 column, on every technology that is here; about two hours; goes on where it was
 	cargo build
-	@for tech in $$(target/debug/gaincell tech list --available); do \
-		target/debug/gaincell sweep --all --tech $$tech; \
-		target/debug/gaincell circuits --run --tech $$tech; \
-		target/debug/gaincell run --profile full --tech $$tech $(ARGS); \
-	done
+	@status=0; for tech in $$(target/debug/gaincell tech list --available); do \
+		target/debug/gaincell sweep --all --tech $$tech || status=$$?; \
+		target/debug/gaincell circuits --run --tech $$tech || status=$$?; \
+		target/debug/gaincell run --profile full --tech $$tech $(ARGS) || status=$$?; \
+	done; exit $$status
 
 bench: setup ## measure sweeps against ngspice as people run it, into results/bench.json
 	cargo bench --profile dev --bench sweep

@@ -18,7 +18,7 @@ fn inputs(batch: usize, tokens: usize, d: usize, seed: u64) -> Inputs {
 }
 
 fn options() -> Options {
-    Options { level: Level::Table, ..Options::default() }
+    Options { level: Level::Table, evaluation: Evaluation::Factorized, ..Options::default() }
 }
 
 fn table() -> Table {

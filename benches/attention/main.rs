@@ -5,8 +5,7 @@
 //! one program; figures are medians over the rounds. `cargo bench --bench attention -- 100000` decodes so many tokens and
 //! shows that neither time per token nor memory grows.
 
-#[path = "../sweep/results.rs"]
-#[allow(dead_code)]
+#[path = "../common/results.rs"]
 mod results;
 mod torch;
 mod workload;
@@ -15,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use gaincell::Result;
-use results::Entry;
+use results::{Entry, ends, median};
 use torch::Torch;
 use workload::{Cells, D, HEADS, TOKENS, Workload};
 
@@ -25,13 +24,7 @@ const ROUNDS: usize = 15;
 const DECODED: usize = 40;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    results::ended(run())
 }
 
 fn run() -> Result<()> {
@@ -107,7 +100,7 @@ fn compare(
                 continue;
             }
             let rounds: Vec<f64> = times[way].iter().zip(&times[other]).map(|(a, b)| a / b).collect();
-            let (least, most) = rounds.iter().fold((f64::INFINITY, 0.0f64), |(l, m), x| (l.min(*x), m.max(*x)));
+            let (least, most) = ends(&rounds);
             let ratio = ours / theirs;
             println!(
                 "{name}: {:.1} {unit} against {:.1}: {ratio:.2} ({least:.2} to {most:.2} in single rounds; goal {goal})",
@@ -122,11 +115,4 @@ fn compare(
         }
     }
     Ok(entries)
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    if n == 0 { f64::NAN } else { 0.5 * (values[(n - 1) / 2] + values[n / 2]) }
 }

@@ -7,8 +7,7 @@ use gaincell::emulate::{Die, DieSeed, Extent, Factorized, FactorizedHead, Isa, L
 use gaincell::lut::{Table, synthetic};
 use gaincell::{Error, Kind, Result, rng};
 
-use super::median;
-use super::results::{self, Entry};
+use super::results::{self, Entry, median};
 
 pub const HEADS: usize = 12;
 pub const TOKENS: usize = 1024;

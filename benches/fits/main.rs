@@ -2,7 +2,8 @@
 //! each, in turns: same data, start, bounds and tolerance. The optimum must be the same: costs within 1e-9, parameters within a
 //! thousandth of their standard error.
 
-#[path = "../sweep/results.rs"]
+#[path = "../common/results.rs"]
+// It measures no memory and prints no load.
 #[allow(dead_code)]
 mod results;
 
@@ -16,7 +17,7 @@ use gaincell::fit::engine::{Forward, Loss, Solution, Start, solve};
 use gaincell::rng;
 use serde_json::{Value, json};
 
-use results::{Entry, median, merge};
+use results::{Entry, ends, median, merge};
 
 const COMMAND: &str = "make bench-scipy";
 const NAME: &str = "fit.montecarlo.vs_scipy";
@@ -33,13 +34,7 @@ const START: [f64; 3] = [0.45, 0.8, 5.0];
 const NOISE_V: f64 = 2e-3;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    results::ended(run())
 }
 
 /// V = V_inf + (V_0 - V_inf) exp(-t / tau), less what was measured.
@@ -113,7 +108,7 @@ fn run() -> Result<()> {
     println!("{NAME}: {ratio:.1} (goal {GOAL})");
     let rounds: Vec<f64> =
         own_s.iter().zip(with_s.iter().zip(&without_s)).map(|(own, (a, b))| a.min(*b) / own).collect();
-    let (least, most) = rounds.iter().fold((f64::INFINITY, 0.0f64), |(low, high), r| (low.min(*r), high.max(*r)));
+    let (least, most) = ends(&rounds);
     let entry = Entry::new(NAME, SETS as f64 / own, "fits/s", Some(ratio), AGAINST, 1, COMMAND)
         .range(least, most, ROUNDS)
         .goal(&format!(">= {GOAL}"));

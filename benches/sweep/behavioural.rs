@@ -8,7 +8,7 @@ use gaincell::tech::Technology;
 use gaincell::validate::{BehaviouralRow, Size, Spice, behavioural};
 
 use crate::pool;
-use crate::results::{Entry, median};
+use crate::results::{Entry, ends, median};
 
 const NAME: &str = "behavioural.column.vs_transistors";
 const AGAINST: &str =
@@ -56,7 +56,7 @@ pub fn measure(root: &Path, command: &str) -> Result<Vec<Entry>> {
             1e3 * fast_s,
             100.0 * worst
         );
-        let (least, most) = ratios.iter().fold((f64::INFINITY, 0.0f64), |(low, high), r| (low.min(*r), high.max(*r)));
+        let (least, most) = ends(&ratios);
         let entry = |name: &str| {
             Entry::new(name, fast_s, "s", Some(ratio), AGAINST, 1, command).range(least, most, rows.len()).goal(GOAL)
         };

@@ -18,6 +18,8 @@
 mod behavioural;
 mod eta;
 mod points;
+mod rates;
+#[path = "../common/results.rs"]
 mod results;
 mod rivals;
 mod sky130;
@@ -31,7 +33,8 @@ use gaincell::Result;
 use gaincell::simulate::{PoolOptions, WorkerPool, physical_cores};
 
 use points::{Bench, Seen};
-use results::{Entry, Rates};
+use rates::Rates;
+use results::Entry;
 
 const COMMAND: &str = "make bench";
 /// Rounds, over which every way sees every point once per pass.
@@ -55,13 +58,7 @@ const SETTINGS: [Setting; 2] = [
 ];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    results::ended(run())
 }
 
 fn run() -> Result<()> {

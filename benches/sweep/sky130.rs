@@ -7,7 +7,8 @@ use gaincell::Result;
 use gaincell::tech::Technology;
 
 use crate::points::{Bench, Seen};
-use crate::results::{Entry, Rates};
+use crate::rates::Rates;
+use crate::results::Entry;
 use crate::{pool, rivals, unequal};
 
 const NAME: &str = "sweep.sky130.vs_ngspice_batch";

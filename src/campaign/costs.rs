@@ -81,6 +81,9 @@ const SOURCES: [Source; 24] = [
     source("token", "token", "idle_power_w", None, "the same circuits with both comparators asleep"),
 ];
 
+/// Share of an operand's range below which two values are the same.
+const SAME: f64 = 1e-3;
+
 /// Sweeps whose costs a quick characterization measures beside what its models need.
 pub const COST_SWEEPS: [&str; 1] = ["cell_6t_cycle"];
 
@@ -127,14 +130,14 @@ fn cost(source: &Source, dataset: &Dataset) -> Result<Option<Cost>> {
     }))
 }
 
-/// Mean at each value of the operand; operands that were measured and not swept are whole numbers with rounding.
+/// Mean at each value of the operand. One that was measured, as a code, carries rounding: values closer than [`SAME`] of their
+/// range are one.
 fn curve(view: &View<'_>, column: &str, unit: Unit, over: &str) -> Result<Option<Grid>> {
-    let whole = over == "code";
     let pairs = view.column(over).into_iter().zip(view.column(column));
     let mut pairs: Vec<(f64, f64)> = pairs.filter_map(|(x, y)| Some((x?, y?))).collect();
-    pairs.iter_mut().filter(|_| whole).for_each(|(x, _)| *x = x.round());
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let groups: Vec<&[(f64, f64)]> = pairs.chunk_by(|a, b| a.0 == b.0).collect();
+    let range = pairs.first().zip(pairs.last()).map_or(0.0, |(first, last)| last.0 - first.0);
+    let groups: Vec<&[(f64, f64)]> = pairs.chunk_by(|a, b| b.0 - a.0 <= SAME * range).collect();
     if groups.len() < 2 {
         return Ok(None);
     }
@@ -171,13 +174,13 @@ mod tests {
     #[test]
     fn a_cost_is_the_mean_at_each_operand() {
         let energy = SOURCES.iter().find(|s| s.column == "energy_logic_j").unwrap();
-        // Codes are read from voltages: 0.9998 is the code 1.
+        // Codes are read from voltages: 0.9998 and 1 are one code.
         let found = cost(energy, &dataset(&[(0.0, 1e-15), (1.0, 2e-15), (0.9998, 4e-15)])).unwrap().unwrap();
         assert_eq!((found.name.as_str(), found.unit.as_str()), ("word_line.energy_logic_j", "J"));
         assert!((found.mean - 7e-15 / 3.0).abs() < 1e-27);
         assert_eq!((found.least, found.greatest), (1e-15, 4e-15));
         let curve = found.curve.unwrap();
-        assert_eq!(curve.axes[0].values, [0.0, 1.0]);
+        assert_eq!(curve.axes[0].values, [0.0, 0.9998]);
         assert!(curve.values.iter().zip([1e-15, 3e-15]).all(|(found, mean)| (found / mean - 1.0).abs() < 1e-12));
     }
 

@@ -152,9 +152,9 @@ impl Default for Physics {
 pub enum Evaluation {
     /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell. On a
     /// characterized table phi was seen within 0.1 % of full scale of the reference, a tile's output within 0.4 %.
-    #[default]
     Factorized,
     /// Cell by cell in double precision: the reference.
+    #[default]
     PerCell,
 }
 

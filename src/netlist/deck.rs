@@ -9,7 +9,7 @@ use super::parameter::{Parameter, at, mentions, read_parameters, substitute, und
 use super::reach::dropped;
 use super::source::{Line, Origin, read_deck};
 use super::technology::TechFiles;
-use super::{braced, tokens};
+use super::{braced, option_text, tokens};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::expr::{Expr, ExprError};
 
@@ -193,13 +193,7 @@ impl Deck {
 
     /// The value that the bench's `.options` lines give an option; the last one counts. `None` if they don't.
     pub fn option(&self, name: &str, values: &BTreeMap<String, f64>) -> Option<f64> {
-        let lines = self.lines.iter().filter(|line| matches!(line.head().as_str(), ".options" | ".option" | ".opt"));
-        let words = lines.flat_map(|line| tokens(&line.text));
-        let mut given = words.filter_map(|word| {
-            let (key, value) = word.split_once('=')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['{', '}', '\'']).to_string())
-        });
-        let last = given.next_back()?;
+        let last = option_text(self.lines.iter().map(|line| line.text.as_str()), name)?;
         crate::expr::spice_number(&last).or_else(|| Expr::parse(&last).ok()?.eval(&|n| values.get(n).copied()).ok())
     }
 

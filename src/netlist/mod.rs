@@ -61,8 +61,34 @@ pub(crate) fn braced(text: &str) -> Vec<String> {
     found
 }
 
+/// What the `.options` among a deck's lines give an option, as it is written; the last one counts in ngspice.
+pub(crate) fn option_text<'a>(lines: impl Iterator<Item = &'a str>, name: &str) -> Option<String> {
+    let words = lines.map(tokens).filter(|words| {
+        words.first().is_some_and(|head| [".options", ".option", ".opt"].iter().any(|o| head.eq_ignore_ascii_case(o)))
+    });
+    let given = words.flatten().filter_map(|word| {
+        let (key, value) = word.split_once('=')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['{', '}', '\'']).to_string())
+    });
+    given.last()
+}
+
+/// Whether a circuit's options let ngspice leave out devices whose voltages hardly move.
+pub fn bypasses(lines: &[String]) -> bool {
+    option_text(lines.iter().map(String::as_str), "bypass").is_some_and(|value| value != "0")
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_last_option_counts() {
+        let deck =
+            |text: &str| format!("bypass=1 in a title\n{text}\n.end").lines().map(String::from).collect::<Vec<_>>();
+        assert!(super::bypasses(&deck(".options reltol=1e-3 BYPASS = 1")));
+        assert!(!super::bypasses(&deck(".options bypass=1 gmin=1e-15\n.opt itl1=1000 bypass=0")));
+        assert!(!super::bypasses(&deck("* .options bypass=1")));
+    }
+
     #[test]
     fn tokens_keep_braces_and_join_assignments() {
         assert_eq!(

@@ -10,13 +10,12 @@ use std::time::Instant;
 use super::ffi::Ngspice;
 use super::security::{check_analysis, check_change};
 use super::signals::Plot;
-use super::verdict::{
-    Failure, analysis_failure, bypasses, load_problem, one_line, singular_problem, stale_operating_point,
-};
+use super::verdict::{Failure, analysis_failure, load_problem, one_line, singular_problem, stale_operating_point};
 use super::{Answer, Circuit, Job};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::measure::evaluate_all;
+use crate::netlist::bypasses;
 use crate::waveform::Waveform;
 
 /// How far from `t_stop_s` the last time point of a transient may lie, relative.

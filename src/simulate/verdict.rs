@@ -65,16 +65,6 @@ pub fn stale_operating_point(lines: &[String]) -> bool {
     lines.iter().any(|line| line.contains("True gmin stepping completed"))
 }
 
-/// Whether the last `bypass` among a deck's options turns it on.
-pub fn bypasses(deck: &[String]) -> bool {
-    let is_options = |line: &&String| matches!(first_word(line).as_str(), ".options" | ".option" | ".opt");
-    let given = deck.iter().filter(is_options).flat_map(|line| {
-        let lower = line.to_ascii_lowercase().replace(" =", "=").replace("= ", "=");
-        lower.split_whitespace().filter_map(|word| Some(word.strip_prefix("bypass=")?.to_string())).collect::<Vec<_>>()
-    });
-    given.last().is_some_and(|value| value != "0")
-}
-
 /// Whether a line speaks of a failed analysis. Warnings and notes of runs that go on do not.
 fn says_failure(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
@@ -303,11 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn bypass_is_what_the_last_option_says() {
-        let deck = |text: &str| lines(&format!("bypass=1 in a title\n{text}\n.end"));
-        assert!(bypasses(&deck(".options reltol=1e-3 BYPASS = 1")));
-        assert!(!bypasses(&deck(".options bypass=1 gmin=1e-15\n.options itl1=1000 bypass=0")));
-        assert!(!bypasses(&deck("* .options bypass=1")));
+    fn only_true_gmin_stepping_leaves_stale_devices() {
         assert!(stale_operating_point(&lines("Note: Starting true gmin stepping\nNote: True gmin stepping completed")));
         assert!(!stale_operating_point(&lines("Note: Dynamic gmin stepping completed")));
     }

@@ -294,6 +294,7 @@ impl SweepSpec {
         self.corners.retain(|corner| names.contains(&corner.name));
         let chosen: Vec<&str> = self.corners.iter().map(|corner| corner.name.as_str()).collect();
         self.hash = blake3::hash(format!("{} {}", self.hash, chosen.join(" ")).as_bytes()).to_hex()[..32].to_string();
+        self.steps.push(format!("{} {}", variant::CORNERS, names.join(" ")));
         Ok(self)
     }
 

@@ -8,6 +8,7 @@ use crate::tech::Technology;
 use crate::units::{Unit, parse_quantity};
 
 /// First words of a variant's steps; the last two are also what its name ends with.
+pub(super) const CORNERS: &str = "corners";
 const HOLD: &str = "hold";
 const PVT: &str = "pvt";
 const DICE: &str = "dice";
@@ -20,9 +21,10 @@ impl SweepSpec {
     /// The variant that `steps` made of this sweep, as [`SweepSpec::steps`] and a run's manifest hold them.
     ///
     /// # Errors
-    /// Those of [`SweepSpec::holding`]; [`Kind::DataDamaged`] for a step that no version wrote.
+    /// Those of [`SweepSpec::holding`] and [`SweepSpec::at_corners`]; [`Kind::DataDamaged`] for a step that no version wrote.
     pub fn again(self, steps: &[String], tech: &Technology) -> Result<SweepSpec> {
         steps.iter().try_fold(self, |spec, step| match step.split_once(' ') {
+            Some((CORNERS, names)) => spec.at_corners(&names.split(' ').map(str::to_string).collect::<Vec<_>>(), tech),
             Some((HOLD, text)) => spec.holding(text),
             None if step == PVT => Ok(spec.over_pvt(tech)),
             Some((DICE, numbers)) => {
@@ -131,7 +133,7 @@ impl SweepSpec {
 
 fn unheard_of(step: &str) -> Error {
     let problem = Problem::new(Kind::DataDamaged, format!("a run says that it varied its sweep by `{step}`"));
-    problem.accepted("`hold NAME=QUANTITY`, `pvt` or `dice SAMPLES SEED`").into()
+    problem.accepted("`corners NAMES`, `hold NAME=QUANTITY`, `pvt` or `dice SAMPLES SEED`").into()
 }
 
 #[cfg(test)]
@@ -179,10 +181,12 @@ mod tests {
         let pvt = spec.clone().holding("v_prev=0V").unwrap().over_pvt(&tech);
         assert_eq!(pvt.steps, ["hold v_prev=0V", "pvt"]);
         assert_eq!(spec.clone().again(&pvt.steps, &tech).unwrap(), pvt);
+        let slow = spec.clone().at_corners(&["ss".to_string(), "ff".to_string()], &tech).unwrap();
+        assert_eq!(spec.clone().again(&slow.steps, &tech).unwrap(), slow);
         let dice = spec.clone().on_dice(5, 2);
         assert_eq!(spec.clone().again(&dice.steps, &tech).unwrap(), dice);
         assert_eq!((dice.name.as_str(), dice.base.as_str()), ("write_dice", "write"));
-        for step in ["dice", "dice five 2", "corners"] {
+        for step in ["dice", "dice five 2", "elsewhere"] {
             assert_eq!(spec.clone().again(&[step.to_string()], &tech).unwrap_err().kind(), Kind::DataDamaged);
         }
     }

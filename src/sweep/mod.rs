@@ -9,3 +9,4 @@ mod tiers;
 pub use plan::{Group, Plan, PlannedPoint, RowTemplate};
 pub use planner::{GUARD_INDEX, Planner};
 pub use points::{CORNER_LABEL, Combination, DESIGN, GUARD, HELD_OUT, SET_LABEL, place, sobol};
+pub use tiers::patience;

@@ -28,14 +28,18 @@ const GUARD_DIVISOR: f64 = 10.0;
 
 /// The `.options` line that a tier adds behind the bench's own; the last value of an option counts in ngspice. `None` for 0.
 pub fn tier_options(deck: &Deck, values: &BTreeMap<String, f64>, tier: u8) -> Option<String> {
-    let bypasses = deck.option("bypass", values).is_some_and(|bypass| bypass != 0.0);
-    let patience = format!(".options itl1=1000 itl2=500 itl4=200{}", if bypasses { " bypass=0" } else { "" });
+    let patience = patience(deck.option("bypass", values).is_some_and(|bypass| bypass != 0.0));
     match tier {
         0 => None,
         1 => Some(patience),
         2 => Some(format!("{patience} method=gear maxord=2")),
         _ => Some(format!("{patience} method=gear maxord=2{}", changed(deck, values, |k, own| own * RELAXED[k]))),
     }
+}
+
+/// The `.options` line of tier 1, for a bench that bypasses or one that does not.
+pub fn patience(bypasses: bool) -> String {
+    format!(".options itl1=1000 itl2=500 itl4=200{}", if bypasses { " bypass=0" } else { "" })
 }
 
 /// The `.options` line of a guard's run: a tenth of gmin and of every tolerance.

@@ -11,6 +11,7 @@ use super::column::{Column, WordLine};
 use super::spice::{Request, Spice};
 use super::stimuli::{AgeClass, Size, Stimuli};
 use crate::error::Result;
+use crate::fit::stats;
 use crate::lut::{Behavioural, Pchip, Table};
 use crate::netlist::{Deck, TechFiles};
 use crate::tech::Technology;
@@ -130,8 +131,7 @@ fn row(array: &str, rows: usize, transistors: Vec<f64>, behavioural: Vec<f64>, w
     BehaviouralRow { array, rows, transistors, behavioural, rms, worst, wall_s, pass: worst <= LIMIT }
 }
 
+/// The middle one.
 fn median(times_s: &[f64]) -> f64 {
-    let mut sorted = times_s.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    stats::quantile_sorted(&stats::sorted(times_s), 0.5)
 }

@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::dataset::{Outcome, PointId, Row, Runtime, Store, Value};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::measure::Measurement;
-use crate::netlist::{LoadedCircuit, locate};
+use crate::netlist::{LoadedCircuit, bypasses, locate};
 use crate::simulate::{Answer, Circuit, Job, Simulator};
+use crate::sweep::patience;
 use crate::waveform::Waveform;
 
 /// A worker that takes longer hangs [s]; a whole sub-tile of 16 x 16 takes some minutes.
@@ -159,11 +160,9 @@ impl<'a> Spice<'a> {
 
 /// The circuit with every device evaluated at every iteration; `None` if it is so already.
 fn without_bypass(circuit: &Circuit) -> Option<Circuit> {
-    let bypasses = circuit.lines.iter().any(|line| line.starts_with(".options") && line.contains("bypass=1"));
     let mut lines = circuit.lines.clone();
-    let end = lines.pop().filter(|_| bypasses)?;
-    // The last value of an option counts.
-    lines.extend([".options itl1=1000 itl2=500 itl4=200 bypass=0".to_string(), end]);
+    let end = lines.pop().filter(|_| bypasses(&circuit.lines))?;
+    lines.extend([patience(true), end]);
     Some(Circuit { key: format!("{}-careful", circuit.key), lines, startup: circuit.startup.clone() })
 }
 

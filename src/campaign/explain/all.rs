@@ -1,6 +1,5 @@
 //! Every good point of a run, through plain ngspice: how many measurements come out the same, and how far the others are off.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -14,7 +13,6 @@ use crate::dataset::{Dataset, Outcome, Row};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::project::Project;
 use crate::spec::SweepSpec;
-use crate::sweep::CORNER_LABEL;
 use crate::tech::Technology;
 
 /// Points that are named one by one.
@@ -70,12 +68,7 @@ pub fn explain_run(
     let (manifest, rows) = (dataset.manifest, dataset.rows);
     let tech = Technology::find(&manifest.tech, &project.technologies())?;
     let spec = SweepSpec::read_on(&file_of(project, &manifest)?, &project.benches(), &tech)?;
-    let mut spec = spec.again(&manifest.steps, &tech)?;
-    // Process corners that only the technology knows were asked for on the command line.
-    let corners: BTreeSet<&String> = rows.iter().filter_map(|row| row.labels.get(CORNER_LABEL)).collect();
-    if corners.iter().any(|corner| !spec.corners.iter().any(|known| known.name == **corner)) {
-        spec = spec.at_corners(&corners.into_iter().cloned().collect::<Vec<_>>(), &tech)?;
-    }
+    let spec = spec.again(&manifest.steps, &tech)?;
     let rows: Vec<Row> = rows.into_iter().filter(|row| row.outcome == Outcome::Ok).collect();
     let one = |row: &Row| {
         let stored = StoredRow { row: row.clone(), run: run.to_path_buf(), simulator: manifest.simulator.clone() };

@@ -8,7 +8,7 @@ use crate::dataset::{Dataset, Manifest, PointId, Row};
 use crate::error::{Kind, Problem, Result};
 use crate::project::{Project, stems};
 use crate::spec::SweepSpec;
-use crate::sweep::{CORNER_LABEL, GUARD_INDEX, Group, PlannedPoint, Planner};
+use crate::sweep::{GUARD_INDEX, Group, PlannedPoint, Planner};
 use crate::tech::Technology;
 
 /// Finds a point. `tech` takes the place of the sweep's own technology; `simulator` tells the simulator's identity and is only asked
@@ -110,13 +110,7 @@ fn at_place(
     wanted: Option<StoredRow>,
 ) -> Result<Explained> {
     let tech = Technology::find(tech, &project.technologies())?;
-    let mut spec = SweepSpec::read_on(file, &project.benches(), &tech)?.again(steps, &tech)?;
-    // A process corner that only the technology knows was asked for on the command line.
-    if let Some(corner) = wanted.as_ref().and_then(|wanted| wanted.row.labels.get(CORNER_LABEL))
-        && !spec.corners.iter().any(|known| known.name == *corner)
-    {
-        spec = spec.at_corners(std::slice::from_ref(corner), &tech)?;
-    }
+    let spec = SweepSpec::read_on(file, &project.benches(), &tech)?.again(steps, &tech)?;
     let candidates = match wanted {
         Some(wanted) => vec![wanted],
         None => rows_at(&project.results().join(&spec.name), &tech.name, index)?,

@@ -14,7 +14,7 @@ const D: usize = 64;
 fn options() -> Options {
     // Outputs as they are, so that they can be compared to better than a count.
     let quantization = Quantization { output: Counter::Exact, ..Quantization::default() };
-    Options { level: Level::Table, quantization, ..Options::default() }
+    Options { level: Level::Table, evaluation: Evaluation::Factorized, quantization, ..Options::default() }
 }
 
 fn array(options: &Options) -> Factorized {

@@ -15,6 +15,9 @@ pub(super) const T_EDGE_S: f64 = 50e-12;
 /// Storage capacitance of the models [F]; hold and write state voltages, so that any value gives the same.
 pub(super) const C_STORE_F: f64 = 8e-15;
 
+/// Voltage over which a converter's current ends, five times this behind the pulse's end [V]: about a time step's on the bit line.
+pub(super) const SOURCE_SOFT_V: f64 = 1e-3;
+
 /// A curve as straight lines.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Lines {
@@ -64,6 +67,9 @@ pub(super) struct Line {
     pub current_a: f64,
     /// Bit-line voltage at which the pulse ends, over the reference [V].
     pub v_end_v: f64,
+    /// Voltage over which the pulse falls, so that it takes some [`T_EDGE_S`] at the slope of the bit line: the integral of
+    /// x (1 - x) is then that of a straight edge, t_edge / 6 [V].
+    pub soft_v: f64,
 }
 
 /// A table's numbers as its models use them.
@@ -78,8 +84,8 @@ pub struct Behavioural {
     pub(super) cells: [CellLines; 2],
     /// Stored voltage over the driven one.
     pub(super) written: Lines,
-    /// Write bit-line voltage and dV/dt over the stored voltage at it.
-    pub(super) rates: Vec<(f64, Lines)>,
+    /// For each write bit-line voltage of the table: its share over the line's voltage, and dV/dt over the stored voltage at it.
+    pub(super) rates: Vec<(Lines, Lines)>,
     pub(super) c_bit_line_f: [f64; 2],
     pub(super) unsigned: Line,
     /// For positive and for negative charge.
@@ -103,13 +109,15 @@ impl Behavioural {
         let rates = &table.retention.rate_v_per_s;
         let rate = |k: usize| {
             let row = Grid::curve(&rates.name, &rates.unit, rates.axes[1].clone(), rates.row(k).to_vec());
-            (rates.axes[0].values[k], Lines::new(&row, span))
+            let shares = rates.axes[0].values.iter().enumerate().map(|(i, v)| (*v, f64::from(u8::from(i == k))));
+            (Lines { nodes: shares.collect() }, Lines::new(&row, span))
         };
         let v_ref_v = table.scale.vdd_v / 2.0;
         let (k, v) = (&table.column_k, &table.column_v);
         let line = |readout: &Readout, sign: f64, column: &crate::lut::Column| {
             straight(readout, sign).map(|(slope_s_per_c, offset_c)| Line {
                 current_a: 1.0 / slope_s_per_c,
+                soft_v: T_EDGE_S / slope_s_per_c / column.c_bit_line_f / 3.0,
                 v_end_v: column.v_precharge_v - v_ref_v - offset_c / column.c_bit_line_f,
             })
         };

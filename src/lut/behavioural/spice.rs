@@ -2,10 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::{Behavioural, C_STORE_F, CellLines, Line, Lines, T_EDGE_S};
+use super::numbers::{Behavioural, C_STORE_F, CellLines, Line, Lines, SOURCE_SOFT_V, T_EDGE_S};
 
-/// Voltage over which a converter's current ends, five times this behind the pulse's end [V]: about a time step's on the bit line.
-const SOURCE_SOFT_V: f64 = 1e-3;
 /// Pairs of numbers on a line of text.
 const PAIRS_PER_LINE: usize = 5;
 
@@ -62,18 +60,15 @@ impl Behavioural {
             "\n* Leakage of a cell's storage node; put it beside the cell, as in `xh3 xc3.st wbl {cell}_hold`.\n.subckt {cell}_hold st wbl\n",
             cell = self.cell
         );
-        let biases: Vec<f64> = self.rates.iter().map(|(v_wbl_v, _)| *v_wbl_v).collect();
-        for (k, (_, rate)) in self.rates.iter().enumerate() {
-            let hat =
-                Lines { nodes: biases.iter().enumerate().map(|(i, v)| (*v, f64::from(u8::from(i == k)))).collect() };
-            let _ = writeln!(text, "b{k} 0 st i={}\n+  *{}", pwl("wbl", &hat, 1.0), pwl("st", rate, C_STORE_F));
+        for (k, (share, rate)) in self.rates.iter().enumerate() {
+            let _ = writeln!(text, "b{k} 0 st i={}\n+  *{}", pwl("wbl", share, 1.0), pwl("st", rate, C_STORE_F));
         }
         let _ = writeln!(text, ".ends {}_hold", self.cell);
         text
     }
 
     fn unsigned(&self) -> String {
-        let Line { current_a, v_end_v } = self.unsigned;
+        let Line { current_a, v_end_v, soft_v } = self.unsigned;
         format!(
             "\n* A converter's output has a capacitor, by which the simulator finds the time at which it falls; the current, whose end would\n\
              * cost many iterations if it were as sharp, flows some millivolts beyond.\n\
@@ -84,7 +79,7 @@ impl Behavioural {
              .ends charge_to_pulse_table\n",
             current = current_a / self.vdd_v,
             least = 1e-3 * self.vdd_v,
-            out = output(&format!("{:e}", soft_v(current_a, self.c_bit_line_f[0])), 1e-3 * self.vdd_v),
+            out = output(soft_v, 1e-3 * self.vdd_v),
         )
     }
 
@@ -109,24 +104,18 @@ impl Behavioural {
             down_v = down.v_end_v,
             up_a = up.current_a / vdd,
             down_a = down.current_a / vdd,
-            out = output(&format!("{:e}", soft_v(up.current_a, self.c_bit_line_f[1])), least),
+            out = output(up.soft_v, least),
         )
     }
 }
 
-/// The pulse behind `left`, falling over `soft` volts of it.
-fn output(soft: &str, least_v: f64) -> String {
+/// The pulse behind `left`, falling over `soft_v` of it.
+fn output(soft_v: f64, least_v: f64) -> String {
     format!(
-        "bout sharp 0 v=v(eno) > {least_v:e} ? v(eno)*(0.5+0.5*tanh(v(left)/{soft})) : 0\n\
+        "bout sharp 0 v=v(eno) > {least_v:e} ? v(eno)*(0.5+0.5*tanh(v(left)/{soft_v:e})) : 0\n\
          rout sharp out 100\n\
          cout out 0 50f\n"
     )
-}
-
-/// Voltage over which a comparison changes, so that the pulse falls in some [`T_EDGE_S`] at the slope of the bit line:
-/// the integral of x (1 - x) is then that of a straight edge, t_edge / 6.
-fn soft_v(current_a: f64, c_bit_line_f: f64) -> f64 {
-    current_a / c_bit_line_f * T_EDGE_S / 3.0
 }
 
 /// `lines` of a node's voltage, times `factor`, as ngspice's function, over continuation lines.

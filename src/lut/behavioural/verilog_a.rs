@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::numbers::{Behavioural, C_STORE_F, CellLines, Lines, T_EDGE_S};
+use super::numbers::{Behavioural, C_STORE_F, CellLines, Lines, SOURCE_SOFT_V, T_EDGE_S};
 
 impl Behavioural {
     /// The file of modules.
@@ -60,12 +60,9 @@ impl Behavioural {
     }
 
     fn hold_module(&self) -> String {
-        let biases: Vec<f64> = self.rates.iter().map(|(v_wbl_v, _)| *v_wbl_v).collect();
         let (mut functions, mut sum) = (String::new(), Vec::new());
-        for (k, (_, rate)) in self.rates.iter().enumerate() {
-            let hat =
-                Lines { nodes: biases.iter().enumerate().map(|(i, v)| (*v, f64::from(u8::from(i == k)))).collect() };
-            functions += &function(&format!("share_{k}"), &hat);
+        for (k, (share, rate)) in self.rates.iter().enumerate() {
+            functions += &function(&format!("share_{k}"), share);
             functions += &function(&format!("rate_{k}"), rate);
             sum.push(format!("share_{k}(V(wbl)) * rate_{k}(V(st))"));
         }
@@ -91,19 +88,18 @@ impl Behavioural {
              \x20 real left;\n\
              \x20 analog begin\n\
              \x20   left = V(vref) - V(bl) + {v_end:e};\n\
-             \x20   I(bl) <+ -{current:e} * V(eno) * (0.5 + 0.5 * tanh(left / 1e-3 + 5.0));\n\
+             \x20   I(bl) <+ -{current:e} * V(eno) * (0.5 + 0.5 * tanh(left / {SOURCE_SOFT_V:e} + 5.0));\n\
              \x20   I(out) <+ (V(out) - V(eno) * (0.5 + 0.5 * tanh(left / {soft:e}))) / 100.0 + 5e-14 * ddt(V(out));\n\
              \x20 end\n\
              endmodule\n",
             v_end = line.v_end_v,
-            soft = line.current_a / self.c_bit_line_f[0] * T_EDGE_S / 3.0,
+            soft = line.soft_v,
             current = line.current_a / self.vdd_v,
         )
     }
 
     fn signed_module(&self) -> String {
         let [up, down] = self.signed;
-        let soft = |current_a: f64| current_a / self.c_bit_line_f[1] * T_EDGE_S / 3.0;
         format!(
             "\nmodule charge_to_pulse_signed_table(bl, vref, en, eno, ck, out, sgn, vbc, vbp, vbn, vdd);\n\
              \x20 inout bl, vref, en, eno, ck, out, sgn, vbc, vbp, vbn, vdd;\n\
@@ -121,7 +117,7 @@ impl Behavioural {
              \x20     drive = {down_a:e};\n\
              \x20     soft = {soft_down:e};\n\
              \x20   end\n\
-             \x20   I(bl) <+ drive * V(eno) * (0.5 + 0.5 * tanh(left / 1e-3 + 5.0));\n\
+             \x20   I(bl) <+ drive * V(eno) * (0.5 + 0.5 * tanh(left / {SOURCE_SOFT_V:e} + 5.0));\n\
              \x20   I(out) <+ (V(out) - V(eno) * (0.5 + 0.5 * tanh(left / soft))) / 100.0 + 5e-14 * ddt(V(out));\n\
              \x20   V(sgn) <+ V(held) < V(vref) ? {vdd:e} : 0.0;\n\
              \x20 end\n\
@@ -132,8 +128,8 @@ impl Behavioural {
             down_v = down.v_end_v,
             up_a = up.current_a / self.vdd_v,
             down_a = down.current_a / self.vdd_v,
-            soft_up = soft(up.current_a),
-            soft_down = soft(down.current_a),
+            soft_up = up.soft_v,
+            soft_down = down.soft_v,
         )
     }
 }

@@ -114,6 +114,13 @@ pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: 
     }
 }
 
+/// The weights of so many groups of eight slots, eight dimensions of all slots in a piece.
+#[inline(always)]
+fn groups_of<T, const AT_ONCE: usize>(weights: &[T], octets: usize) -> [&[[T; 64]]; AT_ONCE] {
+    let weights = weights.as_chunks::<64>().0;
+    std::array::from_fn(|group| &weights[group * octets..(group + 1) * octets])
+}
+
 /// Groups of eight slots whose sums are kept in registers together.
 const GROUPS: usize = 4;
 
@@ -147,16 +154,8 @@ fn dot_wide_of<const QUERIES: usize, const AT_ONCE: usize>(
     slots: usize,
 ) {
     let octets = q[0].len() / 8;
-    let weights = weights.as_chunks::<64>().0;
-    let mut groups: [&[[i16; 64]]; AT_ONCE] = [&[]; AT_ONCE];
-    for (group, of) in groups.iter_mut().enumerate() {
-        *of = &weights[group * octets..(group + 1) * octets];
-    }
-    let mut eights: [&[[i16; 8]]; QUERIES] = [&[]; QUERIES];
-    for (to, q) in eights.iter_mut().zip(q) {
-        *to = &q.as_chunks::<8>().0[..octets];
-    }
-    let q = eights;
+    let groups: [_; AT_ONCE] = groups_of(weights, octets);
+    let q = q.map(|q| &q.as_chunks::<8>().0[..octets]);
     let mut sums = [[[_mm256_setzero_si256(); 2]; AT_ONCE]; QUERIES];
     for octet in 0..octets {
         let mut both = [[_mm256_setzero_si256(); 2]; QUERIES];
@@ -211,16 +210,8 @@ fn dot_narrow_of<const QUERIES: usize, const AT_ONCE: usize>(
     slots: usize,
 ) {
     let octets = q[0].len() / 8;
-    let weights = weights.as_chunks::<64>().0;
-    let mut groups: [&[[i8; 64]]; AT_ONCE] = [&[]; AT_ONCE];
-    for (group, of) in groups.iter_mut().enumerate() {
-        *of = &weights[group * octets..(group + 1) * octets];
-    }
-    let mut eights: [&[[u8; 8]]; QUERIES] = [&[]; QUERIES];
-    for (to, q) in eights.iter_mut().zip(q) {
-        *to = &q.as_chunks::<8>().0[..octets];
-    }
-    let q = eights;
+    let groups: [_; AT_ONCE] = groups_of(weights, octets);
+    let q = q.map(|q| &q.as_chunks::<8>().0[..octets]);
     let mut sums = [[[_mm256_setzero_si256(); 2]; AT_ONCE]; QUERIES];
     for octet in 0..octets {
         let mut both = [_mm256_setzero_si256(); QUERIES];

@@ -1,10 +1,22 @@
 //! Figures: medians, the table on the terminal, `results/bench.json`.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use gaincell::Result;
 use gaincell::campaign::write_json;
 use serde_json::{Map, Value, json};
+
+/// What a benchmark's process ends with.
+pub fn ended(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
 
 /// One figure of `results/bench.json`.
 pub struct Entry(Map<String, Value>);
@@ -31,7 +43,8 @@ impl Entry {
         Entry(if let Value::Object(object) = object { object } else { Map::new() })
     }
 
-    fn with(mut self, key: &str, value: Value) -> Entry {
+    /// A further key.
+    pub fn with(mut self, key: &str, value: Value) -> Entry {
         self.0.insert(key.to_string(), value);
         self
     }
@@ -46,58 +59,7 @@ impl Entry {
     }
 }
 
-/// Points per second of every way, one number per round.
-#[derive(Default)]
-pub struct Rates(Vec<Vec<f64>>);
-
-impl Rates {
-    pub fn add(&mut self, way: usize, rate: f64) {
-        if self.0.len() <= way {
-            self.0.resize(way + 1, Vec::new());
-        }
-        self.0[way].push(rate);
-    }
-
-    /// A table with the names of the ways; the factor is over the first one.
-    pub fn print(&self, names: &[&str]) {
-        println!("  {:36} {:>10} {:>21} {:>8}", "", "points/s", "least to most", "factor");
-        for (name, rates) in names.iter().zip(&self.0) {
-            let (least, most) = ends(rates);
-            let factor = median(rates) / median(&self.0[0]);
-            println!("  {name:36} {:10.1} {least:10.1} {most:10.1} {factor:8.1}", median(rates));
-        }
-    }
-
-    /// The ratio of medians of two ways, with the least and greatest ratio within a round.
-    #[cfg(feature = "simulate")]
-    #[allow(clippy::too_many_arguments)]
-    pub fn entry(
-        &self,
-        name: &str,
-        against: &str,
-        way: usize,
-        other: usize,
-        goal: f64,
-        (least, most): (u64, u64),
-        command: &str,
-    ) -> Entry {
-        let ratio = median(&self.0[way]) / median(&self.0[other]);
-        let rounds: Vec<f64> = self.0[way].iter().zip(&self.0[other]).map(|(a, b)| a / b).collect();
-        let (low, high) = ends(&rounds);
-        let verdict = match goal {
-            goal if goal > 0.0 => format!("goal {goal}, {}", if ratio >= goal { "met" } else { "missed" }),
-            _ => "no goal".to_string(),
-        };
-        println!("  {name}: {ratio:.3} ({low:.3} to {high:.3} in single rounds; {verdict})");
-        let value = median(&self.0[way]);
-        let entry =
-            Entry::new(name, value, "points/s", Some(ratio), against, gaincell::simulate::physical_cores(), command)
-                .range(low, high, rounds.len())
-                .with("time_points", json!([least, most]));
-        if goal > 0.0 { entry.goal(&format!(">= {goal}")) } else { entry }
-    }
-}
-
+/// The median; not a number of nothing.
 pub fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -105,7 +67,8 @@ pub fn median(values: &[f64]) -> f64 {
     if n == 0 { f64::NAN } else { 0.5 * (values[(n - 1) / 2] + values[n / 2]) }
 }
 
-fn ends(values: &[f64]) -> (f64, f64) {
+/// Least and greatest.
+pub fn ends(values: &[f64]) -> (f64, f64) {
     values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)))
 }
 
