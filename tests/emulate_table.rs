@@ -261,7 +261,7 @@ fn refreshed_values_are_never_older_than_the_period() {
 fn stuck_cells_hold_their_level_whatever_is_written() {
     let (tokens, d) = (12, 16);
     let x = inputs(1, tokens, d, 15);
-    let stuck: Vec<StuckCell> = StuckCell::draw(2, 0.2, 0, [tokens, d], 64, 8);
+    let stuck: Vec<StuckCell> = StuckCell::draw(2, 0.2, 0, Extent { slots: tokens, tile_tokens: 64, d }, 8);
     let mut written = x.clone();
     for cell in &stuck {
         let values = if cell.array == Array::K { &mut written.k } else { &mut written.v };

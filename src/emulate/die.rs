@@ -62,6 +62,17 @@ pub struct Extent {
     pub d: usize,
 }
 
+impl Extent {
+    /// The instance name of a cell by its slot and dimension: slots are columns of the K array and rows of the V array.
+    pub fn instance(self, array: Array, slot: usize, dimension: usize) -> String {
+        let (tile, place) = (slot / self.tile_tokens, slot % self.tile_tokens);
+        match array {
+            Array::K => cell_instance(array, tile, dimension, place),
+            Array::V => cell_instance(array, tile, place, dimension),
+        }
+    }
+}
+
 impl Draws {
     /// The draws of one die from its seed.
     pub fn from_seed(variability: &Variability, seed: u64, sample: u64, extent: Extent) -> Result<Draws> {
@@ -75,15 +86,8 @@ impl Draws {
             (0..n).map(|i| variability.mean[i] + (0..=i).map(|j| factor[i * n + j] * normals[j]).sum::<f64>()).collect()
         };
         let cells = |array: Array| -> Vec<f64> {
-            let all = (0..slots * d).into_par_iter().flat_map_iter(|at| {
-                let (slot, dimension) = (at / d, at % d);
-                let (tile, place) = (slot / tile_tokens, slot % tile_tokens);
-                cell(&match array {
-                    Array::K => cell_instance(array, tile, dimension, place),
-                    Array::V => cell_instance(array, tile, place, dimension),
-                })
-            });
-            all.collect()
+            let cells = (0..slots * d).into_par_iter();
+            cells.flat_map_iter(|at| cell(&extent.instance(array, at / d, at % d))).collect()
         };
         let converter = |instance: &str, sigma_offset_c: f64, sigma_gain: f64| {
             let draw = |name| rng::normal(seed, sample, instance, name);
@@ -200,14 +204,10 @@ impl Die {
     /// keyed by (seed, sample, cell, `leakage`).
     pub fn with_leakage(mut self, seed: u64, sample: u64, sigma: f64) -> Die {
         if sigma > 0.0 {
-            let Extent { slots, tile_tokens, d } = self.extent;
+            let Extent { slots, d, .. } = self.extent;
             self.ageing = [Array::K, Array::V].map(|array| {
                 let factors = (0..slots * d).into_par_iter().map(|at| {
-                    let (tile, place, dimension) = (at / d / tile_tokens, at / d % tile_tokens, at % d);
-                    let instance = match array {
-                        Array::K => cell_instance(array, tile, dimension, place),
-                        Array::V => cell_instance(array, tile, place, dimension),
-                    };
+                    let instance = self.extent.instance(array, at / d, at % d);
                     (sigma * rng::normal(seed, sample, &instance, "leakage")).exp() as f32
                 });
                 factors.collect()

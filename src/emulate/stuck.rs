@@ -1,6 +1,6 @@
 //! Cells that hold one level whatever is written.
 
-use super::die::{Array, cell_instance};
+use super::die::{Array, Extent};
 use crate::rng;
 
 /// A stuck cell.
@@ -19,26 +19,14 @@ pub struct StuckCell {
 }
 
 impl StuckCell {
-    /// Draws the stuck cells of a head of `slots` by `d` cells in each array: each is stuck with probability `rate`, at the
+    /// Draws the stuck cells of a head: each of both arrays' cells is stuck with probability `rate`, at the
     /// lowest or at the highest of `levels`, as likely; keyed by (seed, head, cell, `stuck`).
-    pub fn draw(
-        seed: u64,
-        rate: f64,
-        head: usize,
-        [slots, d]: [usize; 2],
-        tile_tokens: usize,
-        levels: u32,
-    ) -> Vec<Self> {
+    pub fn draw(seed: u64, rate: f64, head: usize, extent: Extent, levels: u32) -> Vec<Self> {
         let mut stuck = Vec::new();
-        for slot in 0..slots {
+        for slot in 0..extent.slots {
             for array in [Array::K, Array::V] {
-                for dimension in 0..d {
-                    let (tile, place) = (slot / tile_tokens, slot % tile_tokens);
-                    let instance = match array {
-                        Array::K => cell_instance(array, tile, dimension, place),
-                        Array::V => cell_instance(array, tile, place, dimension),
-                    };
-                    let drawn = rng::uniform(seed, head as u64, &instance, "stuck");
+                for dimension in 0..extent.d {
+                    let drawn = rng::uniform(seed, head as u64, &extent.instance(array, slot, dimension), "stuck");
                     if drawn < rate {
                         let level = if drawn < 0.5 * rate { 0 } else { levels - 1 };
                         stuck.push(StuckCell { head, slot, array, dimension, level });
@@ -63,8 +51,7 @@ mod tests {
 
     #[test]
     fn cells_are_stuck_at_the_rate_and_at_either_end() {
-        let (slots, d) = (100, 50);
-        let stuck = StuckCell::draw(3, 0.05, 1, [slots, d], 64, 8);
+        let stuck = StuckCell::draw(3, 0.05, 1, Extent { slots: 100, tile_tokens: 64, d: 50 }, 8);
         // Five standard errors of 10,000 cells.
         assert!((stuck.len() as f64 - 500.0).abs() < 5.0 * (10_000.0f64 * 0.05 * 0.95).sqrt(), "{}", stuck.len());
         let high = stuck.iter().filter(|cell| cell.level == 7).count();
