@@ -165,6 +165,12 @@ impl Reader<'_> {
                     .into())
             }
             ".end" => Ok(()),
+            ".subckt" if !self.in_library => {
+                let mut line = line;
+                let resized = self.tech.resize(&mut line);
+                self.source.lines.push(line);
+                resized
+            }
             _ => {
                 self.source.lines.push(Line { from_library: self.in_library, ..line });
                 Ok(())

@@ -1,9 +1,11 @@
 //! What of a technology stands in a deck.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::source::Origin;
-use crate::error::Result;
+use super::source::{Line, Origin};
+use super::tokens;
+use crate::error::{Kind, Problem, Result};
 use crate::tech::Technology;
 
 /// What stands in for a bench's own `.include ../tech/<name>/...` lines: parameters, then libraries, then files, all
@@ -16,6 +18,10 @@ pub struct TechFiles {
     pub libraries: Vec<TechLibrary>,
     /// Model and wrapper files.
     pub files: Vec<PathBuf>,
+    /// Defaults that the technology gives to parameters of netlists' subcircuits, by subcircuit and parameter.
+    pub subckts: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The technology's own file.
+    pub declared: PathBuf,
 }
 
 /// A library of a PDK, as a technology takes it.
@@ -50,7 +56,32 @@ impl TechFiles {
             parameters: tech.sizes.clone(),
             libraries: tech.libraries.iter().map(library).collect(),
             files: files.unwrap_or_else(|| tech.files.clone()),
+            subckts: tech.subckts.clone(),
+            declared: tech.file.clone(),
         })
+    }
+
+    /// Puts the technology's defaults into a `.subckt` line; a cell's `_load` takes those of its cell that it has.
+    pub(super) fn resize(&self, line: &mut Line) -> Result<()> {
+        let words = tokens(&line.text);
+        let name = words.get(1).map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+        let own = self.subckts.get(&name);
+        let Some(given) = own.or_else(|| self.subckts.get(name.strip_suffix("_load")?)) else { return Ok(()) };
+        let parameter = |word: &str| word.split_once('=').map(|(name, _)| name.trim().to_ascii_lowercase());
+        let known: Vec<String> = words.iter().filter_map(|word| parameter(word)).collect();
+        if let Some(unknown) = own.and_then(|own| own.keys().find(|name| !known.contains(name))) {
+            return Err(Problem::new(Kind::UndefinedParameter, format!("`{name}` has no parameter `{unknown}`"))
+                .file(&self.declared)
+                .key(format!("subckts.{name}.{unknown}"))
+                .accepted(if known.is_empty() { "none: it has no parameters".to_string() } else { known.join(", ") })
+                .into());
+        }
+        let given = |word: &String| match parameter(word).and_then(|name| Some((given.get(&name)?, name))) {
+            Some((value, name)) => format!("{name}={value:e}"),
+            None => word.clone(),
+        };
+        line.text = words.iter().map(given).collect::<Vec<_>>().join(" ");
+        Ok(())
     }
 
     /// Is there nothing that could stand in for the bench's own lines?

@@ -9,6 +9,8 @@
 //! | `[[models.library]]` | a PDK's library: `file` or `search` (places, the first that exists counts), `section` (`.lib file section`; without one `.include`), `help` (what to do where it is not found) |
 //! | `[models]` `osdi`, `startup` | compiled Verilog-A models; ngspice's start-up commands, as compatibility settings |
 //! | `[sizes]` `w`, `l` | a width or length in a netlist, times this, is what is drawn: `{w_scale}` and `{l_scale}` in wrappers |
+//! | `[sizes]` `c` | a cell's storage capacitor in a netlist, times this, is what is there: `{c_scale}` in cells |
+//! | `[subckts.<name>]` | values for parameters of a netlist's subcircuit in place of its own defaults, as a cell's sizes; a cell's `<name>_load` takes them too |
 //! | `[parameters]` | values for parameters of benches, by name, where a bench has them |
 //! | `[corners.<name>]` | `section` of the libraries, or `files` in place of those of `[models]`; `vdd`, `temperature` |
 //! | `[devices.<flavour>]` | `subckt` (the wrapper), `mosfet` (path of the one MOSFET inside, as `m0` or `xm0.mcore`), `w` and `l` (least and greatest, as drawn), targets |
@@ -132,8 +134,10 @@ pub struct Technology {
     pub libraries: Vec<Library>,
     /// Model and wrapper files, absolute, in the order in which they are included.
     pub files: Vec<PathBuf>,
-    /// Constants for the wrappers: `w_scale` and `l_scale`, where widths and lengths scale.
+    /// Constants for wrappers and cells: `w_scale` and `l_scale`, where widths and lengths scale, and always `c_scale`.
     pub sizes: Vec<(String, f64)>,
+    /// Defaults of parameters of netlists' subcircuits, by subcircuit and parameter, in base units.
+    pub subckts: BTreeMap<String, BTreeMap<String, f64>>,
     /// Values for parameters of benches, by name, in base units.
     pub parameters: BTreeMap<String, f64>,
     /// Process corners by name, sorted.

@@ -1,5 +1,6 @@
 //! `tech.toml` to a checked technology.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Check, Device, Expected, Library, Place, Target, TechCorner, Technology};
@@ -59,7 +60,13 @@ impl Technology {
             mismatch.finish();
         }
         let sizes = read_sizes(&keys);
-        let parameters = read_parameters(&keys);
+        let parameters = keys.table("parameters").map(|table| read_quantities(&table)).unwrap_or_default();
+        let subckts = keys.named_tables("subckts").into_iter().map(|(name, table)| {
+            let quantities = read_quantities(&table);
+            table.finish();
+            (name.to_ascii_lowercase(), quantities)
+        });
+        let subckts = subckts.collect();
         let corners: Vec<TechCorner> =
             keys.named_tables("corners").iter().map(|(name, table)| read_corner(name, table, &resolve)).collect();
         let checks =
@@ -76,7 +83,8 @@ impl Technology {
             libraries,
             files,
             sizes,
-            parameters: parameters.into_iter().collect(),
+            subckts,
+            parameters,
             corners,
             checks,
             startup,
@@ -210,9 +218,9 @@ fn read_check(name: &str, keys: &Keys<'_>, corners: &[TechCorner]) -> Check {
     Check { name: name.to_string(), corner, temperature_degc, length_m, tolerance, vt_tolerance_v, expected }
 }
 
-/// `[sizes]`: `w` and `l` as the parameters `w_scale` and `l_scale`.
+/// `[sizes]`: `w`, `l` and `c` as the parameters `w_scale`, `l_scale` and `c_scale`. Cells use the last themselves, so it is always there.
 fn read_sizes(keys: &Keys<'_>) -> Vec<(String, f64)> {
-    let Some(table) = keys.table("sizes") else { return Vec::new() };
+    let Some(table) = keys.table("sizes") else { return vec![("c_scale".to_string(), 1.0)] };
     let scale = |key: &str| {
         let scale = table.quantity(key, Unit::One).unwrap_or(1.0);
         if scale <= 0.0 {
@@ -221,14 +229,13 @@ fn read_sizes(keys: &Keys<'_>) -> Vec<(String, f64)> {
         }
         (format!("{key}_scale"), scale)
     };
-    let sizes = ["l", "w"].map(scale).to_vec();
+    let sizes = ["l", "w", "c"].map(scale).to_vec();
     table.finish();
     sizes
 }
 
-/// `[parameters]`: quantities by name, in whatever unit they name.
-fn read_parameters(keys: &Keys<'_>) -> Vec<(String, f64)> {
-    let Some(table) = keys.table("parameters") else { return Vec::new() };
+/// Quantities by name, in whatever unit they name.
+fn read_quantities(table: &Keys<'_>) -> BTreeMap<String, f64> {
     let read = |key: &String| {
         let text = table.string(key)?;
         match parse_any(&text) {
