@@ -1,6 +1,7 @@
 //! The stages as a graph: sweeps to rows, rows to models, models to a table. Simulation and fits meet here.
 
 mod adaptive;
+mod charge;
 mod choose;
 mod costs;
 mod devices;

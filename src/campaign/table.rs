@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::charge::{StaticCurrent, charge_grid};
 use super::models::{Datasets, Models, T_MAX_S, dataset, idle_v_wbl_v};
 use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
@@ -11,7 +12,6 @@ use crate::lut::{
     Axis, Cell, Column, Cost, Grid, Levels, Model, Offset, Parameter as TableParameter, Readout, Retention, SCHEMA,
     Scale, Table, Validity, Variability, Write,
 };
-use crate::spline::Spline;
 use crate::sweep::{DESIGN, SET_LABEL};
 use crate::tech::Technology;
 
@@ -51,8 +51,9 @@ pub fn build_table(
     seeds: &BTreeMap<String, String>,
     costs: Vec<Cost>,
 ) -> Result<Table> {
-    let cell = charge_grid(dataset(datasets, "nonlinearity")?, None)?;
-    let driven = charge_grid(dataset(datasets, "nonlinearity_driven")?, Some("t_word_line_s"))?;
+    let shape = StaticCurrent::new(dataset(datasets, "nonlinearity_dc")?)?;
+    let cell = shape.refine(&charge_grid(dataset(datasets, "nonlinearity")?, None)?)?;
+    let driven = shape.refine(&charge_grid(dataset(datasets, "nonlinearity_driven")?, Some("t_word_line_s"))?)?;
     let column_k = column_bench(dataset(datasets, "readout")?)?;
     let column_v = column_bench(dataset(datasets, "readout_signed")?)?;
     let span = |grid: &Grid, axis: usize| grid.axes[axis].span();
@@ -104,47 +105,6 @@ pub fn build_table(
     table.validity.v_store_v[0] = table.validity.v_store_v[0].max(rate_span[0]);
     table.validity.v_store_v[1] = table.validity.v_store_v[1].min(rate_span[1]);
     Ok(table)
-}
-
-/// Charge [C] over `v_store_v`, `t_pulse_s`, `v_bl_v` from the design points; no pulse carries no charge. If the width that
-/// counts was measured (`width_column`), charges are brought to the swept widths along it.
-fn charge_grid(dataset: &Dataset, width_column: Option<&str>) -> Result<Grid> {
-    let view = dataset.ok().labelled(SET_LABEL, DESIGN);
-    let levels = view.unique("v_store_v");
-    let bit_lines = view.unique("v_bl_v");
-    let swept = view.unique("t_pulse_s");
-    let mut widths = vec![0.0];
-    widths.extend(&swept);
-    let mut values = vec![0.0; levels.len() * widths.len() * bit_lines.len()];
-    for (i_v, v_store_v) in levels.iter().enumerate() {
-        for (i_b, v_bl_v) in bit_lines.iter().enumerate() {
-            let rows = view.at("v_store_v", *v_store_v).at("v_bl_v", *v_bl_v);
-            let (charge, nominal) = (rows.numbers("charge_c")?, rows.numbers("t_pulse_s")?);
-            let measured = width_column.map_or_else(|| Ok(nominal.clone()), |name| rows.numbers(name))?;
-            if charge.len() != swept.len() {
-                let message = format!("{} of {} pulse widths are there at {v_store_v} V", charge.len(), swept.len());
-                return Err(Problem::new(Kind::TableInvalid, message)
-                    .key(format!("sweep `{}`", dataset.manifest.sweep))
-                    .help("run the sweep again; failed points are tried again")
-                    .into());
-            }
-            let mut pairs: Vec<(f64, f64)> = measured.into_iter().zip(charge).filter(|(t, _)| *t > 0.0).collect();
-            pairs.push((0.0, 0.0));
-            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-            pairs.dedup_by(|b, a| b.0 <= a.0);
-            let (t, q) = pairs.into_iter().unzip();
-            let along = Spline::pchip(t, q)?;
-            for (i_t, width) in widths.iter().enumerate() {
-                values[(i_v * widths.len() + i_t) * bit_lines.len() + i_b] = along.value(*width);
-            }
-        }
-    }
-    let axes = vec![
-        Axis::new("v_store_v", "V", levels),
-        Axis::new("t_pulse_s", "s", widths),
-        Axis::new("v_bl_v", "V", bit_lines),
-    ];
-    Ok(Grid::new("charge_c", "C", axes, values))
 }
 
 /// The bit line's capacitance is the slope of charge over fall in the input window: hand calculation Q = C dV.
