@@ -21,7 +21,30 @@ pub struct Document {
     path: PathBuf,
     text: String,
     problems: RefCell<Vec<Problem>>,
-    volts: Cell<f64>,
+    scales: Cell<Scales>,
+}
+
+/// What a file's quantities are multiplied by where they are read: it was written for another technology.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scales {
+    /// Of voltages.
+    pub volts: f64,
+    /// Of charges.
+    pub coulombs: f64,
+}
+
+impl Scales {
+    /// As written.
+    pub const NONE: Scales = Scales { volts: 1.0, coulombs: 1.0 };
+
+    /// The value of a quantity.
+    pub fn of(&self, value: f64, unit: Unit) -> f64 {
+        match unit {
+            Unit::Volt if self.volts != 1.0 => value * self.volts,
+            Unit::Coulomb if self.coulombs != 1.0 => value * self.coulombs,
+            _ => value,
+        }
+    }
 }
 
 impl Document {
@@ -42,12 +65,12 @@ impl Document {
 
     /// A document from text in memory; `path` is what messages name.
     pub fn from_text(path: &Path, text: String) -> Document {
-        Document { path: path.to_path_buf(), text, problems: RefCell::default(), volts: Cell::new(1.0) }
+        Document { path: path.to_path_buf(), text, problems: RefCell::default(), scales: Cell::new(Scales::NONE) }
     }
 
-    /// Multiplies every voltage that is read from here on by `factor`: the file was written for another supply.
-    pub fn scale_volts(&self, factor: f64) {
-        self.volts.set(factor);
+    /// Multiplies voltages and charges that are read from here on.
+    pub fn scale(&self, scales: Scales) {
+        self.scales.set(scales);
     }
 
     /// The file's text.
@@ -301,9 +324,9 @@ impl<'a> Keys<'a> {
         parse_quantity(text, unit).map(|value| self.scaled(value, unit))
     }
 
-    /// A value of this file in the supply that it is read for.
+    /// A value of this file on the technology that it is read for.
     pub fn scaled(&self, value: f64, unit: Unit) -> f64 {
-        if unit == Unit::Volt && self.document.volts.get() != 1.0 { value * self.document.volts.get() } else { value }
+        self.document.scales.get().of(value, unit)
     }
 
     /// A sub-table, if written.

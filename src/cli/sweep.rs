@@ -11,6 +11,7 @@ use crate::campaign::{
 };
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
+use crate::keys::Scales;
 use crate::lint::lint_sweep;
 use crate::simulate::Simulator;
 use crate::spec::SweepSpec;
@@ -202,8 +203,13 @@ pub(super) fn read_named(
                 Error::collect(error.problems().iter().cloned().map(place).collect()).unwrap_or(error)
             })?;
             let spec = SweepSpec::read_on(&spec.file, &benches, &tech)?.at_corners(corners, &tech)?;
-            if spec.volts != 1.0 {
-                let text = format!("{:20} voltages times {:.4}: written for `{}`", spec.name, spec.volts, spec.tech);
+            if spec.scales != Scales::NONE {
+                let charges = match spec.scales.coulombs {
+                    1.0 => String::new(),
+                    factor => format!(", charges times {factor:.4}"),
+                };
+                let volts = spec.scales.volts;
+                let text = format!("{:20} voltages times {volts:.4}{charges}: written for `{}`", spec.name, spec.tech);
                 note(context, &format!("{text}, run on {} at {} V", tech.name, tech.vdd_v));
             }
             Ok((spec, tech))

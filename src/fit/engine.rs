@@ -198,6 +198,9 @@ struct Inner<'a, P: ?Sized> {
     u: DVector<f64>,
 }
 
+/// Residual where the model has no value; its square is finite.
+const NO_VALUE: f64 = 1e30;
+
 impl<P: Residuals + ?Sized> Inner<'_, P> {
     fn outer(&self) -> Vec<f64> {
         self.starts.iter().zip(self.u.iter()).map(|(start, &u)| start.outer(u)).collect()
@@ -216,8 +219,10 @@ impl<P: Residuals + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Inner<'_, P> 
         self.u.clone()
     }
     fn residuals(&self) -> Option<DVector<f64>> {
-        let residuals = DVector::from_vec(self.problem.residuals(&self.outer())?);
-        Some(residuals.component_mul(&self.root_weights))
+        // A step to where the model has no value is a step too far: as a very bad one it is refused, and a shorter one tried.
+        let finite = self.problem.residuals(&self.outer()).filter(|residuals| residuals.iter().all(|r| r.is_finite()));
+        let far = || DVector::repeat(self.root_weights.len(), NO_VALUE);
+        Some(finite.map_or_else(far, |values| DVector::from_vec(values).component_mul(&self.root_weights)))
     }
     fn jacobian(&self) -> Option<DMatrix<f64>> {
         let mut jacobian = self.problem.jacobian(&self.outer())?;
@@ -328,6 +333,22 @@ mod tests {
         let solution = solve("decay", &decay(&times, &observed), &starts(), Loss::Square).unwrap();
         assert!((solution.values[0] - 0.45).abs() < 1e-9 && (solution.values[1] / 2.5e-3 - 1.0).abs() < 1e-9);
         assert!(solution.sse < 1e-20);
+    }
+
+    #[test]
+    fn a_step_to_where_the_model_has_no_value_is_made_shorter() {
+        struct Logarithm;
+        impl Residuals for Logarithm {
+            fn residuals(&self, p: &[f64]) -> Option<Vec<f64>> {
+                (p[0] > 0.0).then(|| vec![p[0].ln(), 2.0 * p[0].ln()])
+            }
+            fn jacobian(&self, p: &[f64]) -> Option<DMatrix<f64>> {
+                Some(DMatrix::from_column_slice(2, 1, &[1.0 / p[0], 2.0 / p[0]]))
+            }
+        }
+        // Newton's first step from 10 is to 10 - 10 ln 10 = -13.
+        let solution = solve("logarithm", &Logarithm, &[Start::free("x", 10.0, 1.0)], Loss::Square).unwrap();
+        assert!((solution.values[0] - 1.0).abs() < 1e-9, "{}", solution.values[0]);
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
 //!
 //! Voltages are written for the supply of the technology that the file names. On another one ([`SweepSpec::read_on`]) every
-//! voltage is scaled by the ratio of the supplies: a level at half the supply stays there.
+//! voltage is scaled by the ratio of the supplies (a level at half the supply stays there) and every charge by that of the charge scales.
 
 mod adaptive;
 mod circuits;
@@ -30,8 +30,8 @@ mod variant;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Kind, Problem, Result};
-use crate::keys::{Document, Keys};
-use crate::tech::{Technology, named_in, supply_of};
+use crate::keys::{Document, Keys, Scales};
+use crate::tech::{Technology, named_in, written_for};
 use crate::units::Unit;
 
 pub use adaptive::{AdaptiveSpec, MultifidelitySpec, SUPPLY};
@@ -129,8 +129,9 @@ pub struct SweepSpec {
     pub guard: Guard,
     /// The file's voltages are what they are on every technology: its bench's devices do not belong to any.
     pub absolute_voltages: bool,
-    /// What the file's voltages were multiplied by: the supply over that of the technology that the file names.
-    pub volts: f64,
+    /// What the file's voltages and charges were multiplied by: the supply and the charge scale over those of the technology that
+    /// the file names.
+    pub scales: Scales,
     /// Name in the file, which a variant's own begins with.
     pub base: String,
     /// What was varied beyond the file, in order; see [`SweepSpec::again`].
@@ -147,10 +148,10 @@ impl SweepSpec {
     /// # Errors
     /// Every mistake of the file at once.
     pub fn read(path: &Path, benches: &Path) -> Result<SweepSpec> {
-        SweepSpec::read_scaled(path, benches, 1.0)
+        SweepSpec::read_scaled(path, benches, Scales::NONE)
     }
 
-    /// Reads a sweep file for `tech`, its voltages scaled to that supply. Technologies stand in `tech/` beside `benches`.
+    /// Reads a sweep file for `tech`, its voltages scaled to that supply and its charges to what a cell draws there. Technologies stand in `tech/` beside `benches`.
     ///
     /// # Errors
     /// As [`SweepSpec::read`].
@@ -160,17 +161,14 @@ impl SweepSpec {
             return Ok(spec);
         }
         let technologies = benches.parent().unwrap_or(Path::new(".")).join("tech");
-        match supply_of(&named_in(path, &spec.tech), &technologies) {
-            Some(written_for_v) if written_for_v != tech.vdd_v => {
-                SweepSpec::read_scaled(path, benches, tech.vdd_v / written_for_v)
-            }
-            _ => Ok(spec),
-        }
+        let Some((vdd_v, charge)) = written_for(&named_in(path, &spec.tech), &technologies) else { return Ok(spec) };
+        let scales = Scales { volts: tech.vdd_v / vdd_v, coulombs: tech.scale('q') / charge };
+        if scales == Scales::NONE { Ok(spec) } else { SweepSpec::read_scaled(path, benches, scales) }
     }
 
-    fn read_scaled(path: &Path, benches: &Path, volts: f64) -> Result<SweepSpec> {
+    fn read_scaled(path: &Path, benches: &Path, scales: Scales) -> Result<SweepSpec> {
         let document = Document::read(path, Kind::MissingNetlist)?;
-        document.scale_volts(volts);
+        document.scale(scales);
         let table = document.parse()?;
         let keys = document.root(&table);
         let name = keys.require_string("name", "the sweep's name, as in \"nonlinearity\"");
@@ -255,7 +253,7 @@ impl SweepSpec {
             ladder_tiers,
             guard,
             absolute_voltages,
-            volts,
+            scales,
             file: path.to_path_buf(),
             hash,
         })

@@ -5,7 +5,7 @@
 use super::{Corner, Mismatch, SweepSpec};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::tech::Technology;
-use crate::units::{Unit, parse_quantity};
+use crate::units::parse_quantity;
 
 /// First words of a variant's steps; the last two are also what its name ends with.
 pub(super) const CORNERS: &str = "corners";
@@ -103,7 +103,7 @@ impl SweepSpec {
             let accepted = format!("{name}={}", parameter.unit.example().trim_matches('"'));
             Error::from(Problem::new(Kind::SpecUnit, message).key(text).accepted(accepted))
         })?;
-        let value = if parameter.unit == Unit::Volt { value * self.volts } else { value };
+        let value = self.scales.of(value, parameter.unit);
         parameter.values = vec![value];
         parameter.range = (value, value);
         parameter.listed = true;

@@ -9,6 +9,7 @@
 //! | `[[models.library]]` | a PDK's library: `file` or `search` (places, the first that exists counts), `section` (`.lib file section`; without one `.include`), `help` (what to do where it is not found) |
 //! | `[models]` `osdi`, `startup` | compiled Verilog-A models; ngspice's start-up commands, as compatibility settings |
 //! | `[sizes]` `w`, `l` | a width or length in a netlist, times this, is what is drawn: `{w_scale}` and `{l_scale}` in wrappers |
+//! | `[sizes]` `q` | a cell's charge over that of the embedded technology's: bit lines and conversion currents in benches take it as `{q_scale}`, and charges in sweep files are multiplied by it |
 //! | `[sizes]` `c` | a cell's storage capacitor in a netlist, times this, is what is there: `{c_scale}` in cells |
 //! | `[subckts.<name>]` | values for parameters of a netlist's subcircuit in place of its own defaults, as a cell's sizes; a cell's `<name>_load` takes them too |
 //! | `[parameters]` | values for parameters of benches, by name, where a bench has them |
@@ -29,7 +30,7 @@ use crate::error::{Error, Kind, Problem, Result};
 use crate::units::Unit;
 
 pub use place::Place;
-pub use read::supply_of;
+pub use read::{supply_of, written_for};
 
 /// What a device is expected to do, and how far it may be off.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +135,8 @@ pub struct Technology {
     pub libraries: Vec<Library>,
     /// Model and wrapper files, absolute, in the order in which they are included.
     pub files: Vec<PathBuf>,
-    /// Constants for wrappers and cells: `w_scale` and `l_scale`, where widths and lengths scale, and always `c_scale`.
+    /// Constants for wrappers and cells: `w_scale` and `l_scale`, where widths and lengths scale, and always `c_scale` and
+    /// `q_scale`.
     pub sizes: Vec<(String, f64)>,
     /// Defaults of parameters of netlists' subcircuits, by subcircuit and parameter, in base units.
     pub subckts: BTreeMap<String, BTreeMap<String, f64>>,
@@ -192,7 +194,7 @@ impl Technology {
         overrides
     }
 
-    /// What a width (`w`) or a length (`l`) in a netlist is multiplied by to be drawn.
+    /// What a width (`w`), a length (`l`), a storage capacitor (`c`) or a cell's charge (`q`) in a netlist is multiplied by.
     pub fn scale(&self, key: char) -> f64 {
         self.sizes.iter().find(|(name, _)| name.starts_with(key)).map_or(1.0, |(_, scale)| *scale)
     }

@@ -105,6 +105,15 @@ pub fn supply_of(name: &str, technologies: &Path) -> Option<f64> {
     document.root(&table).quantity("vdd", Unit::Volt)
 }
 
+/// The supply [V] and the charge scale for which files are written that name the technology `name`.
+pub fn written_for(name: &str, technologies: &Path) -> Option<(f64, f64)> {
+    let document = Document::read(&Technology::file_of(name, technologies)?, Kind::UnknownTech).ok()?;
+    let table = document.parse().ok()?;
+    let keys = document.root(&table);
+    let charge = keys.table("sizes").and_then(|sizes| sizes.quantity("q", Unit::One)).unwrap_or(1.0);
+    Some((keys.quantity("vdd", Unit::Volt)?, charge))
+}
+
 fn read_files(keys: &Keys<'_>, resolve: &dyn Fn(&str) -> Place) -> Option<Vec<PathBuf>> {
     let read = |written: &String| {
         let place = resolve(written);
@@ -218,9 +227,12 @@ fn read_check(name: &str, keys: &Keys<'_>, corners: &[TechCorner]) -> Check {
     Check { name: name.to_string(), corner, temperature_degc, length_m, tolerance, vt_tolerance_v, expected }
 }
 
-/// `[sizes]`: `w`, `l` and `c` as the parameters `w_scale`, `l_scale` and `c_scale`. Cells use the last themselves, so it is always there.
+/// `[sizes]`: `w`, `l`, `c` and `q` as the parameters `w_scale` and so on. Cells and benches use the last two themselves, so these are
+/// always there.
 fn read_sizes(keys: &Keys<'_>) -> Vec<(String, f64)> {
-    let Some(table) = keys.table("sizes") else { return vec![("c_scale".to_string(), 1.0)] };
+    let Some(table) = keys.table("sizes") else {
+        return ["c_scale", "q_scale"].map(|name| (name.to_string(), 1.0)).to_vec();
+    };
     let scale = |key: &str| {
         let scale = table.quantity(key, Unit::One).unwrap_or(1.0);
         if scale <= 0.0 {
@@ -229,7 +241,7 @@ fn read_sizes(keys: &Keys<'_>) -> Vec<(String, f64)> {
         }
         (format!("{key}_scale"), scale)
     };
-    let sizes = ["l", "w", "c"].map(scale).to_vec();
+    let sizes = ["l", "w", "c", "q"].map(scale).to_vec();
     table.finish();
     sizes
 }
