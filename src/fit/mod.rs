@@ -9,7 +9,7 @@
 //! | [`variability`] | `variability` | how parameters scatter from cell to cell |
 //! | [`device`] | | figures of merit from I-V curves, against targets |
 //!
-//! Below them: [`engine`] (nonlinear least squares), [`linear`], [`dual`] (forward derivatives), [`ode`],
+//! Below them: [`engine`] (nonlinear least squares), [`profile`] (intervals where curvature lies), [`linear`], [`dual`] (forward derivatives), [`ode`],
 //! [`monotone`], [`stats`], [`split`]. Every fit gets training and test points apart; errors are those of the test points.
 
 pub mod device;
@@ -20,6 +20,7 @@ pub mod model;
 pub mod monotone;
 pub mod nonlinearity;
 pub mod ode;
+pub mod profile;
 pub mod readout;
 pub mod retention;
 pub mod split;
