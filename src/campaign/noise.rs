@@ -29,9 +29,10 @@ pub(super) fn noise(
     let cell = by_value(read, "v_store_v", "noise_a_per_rthz")?;
     let conversion = by_value(dataset(datasets, "conversion_noise")?, "v_bl_v", "noise_a_per_rthz")?;
     let comparator = dataset(datasets, "comparator_noise")?;
+    // The middle reference is the converter's.
     let of = |column: &str| -> Result<Spectrum> {
-        let found = spectra(comparator, &comparator.ok(), column, column.to_string())?.into_iter().next();
-        found.ok_or_else(|| missing(comparator, column))
+        let mut found = by_value(comparator, "v_ref_v", column)?;
+        Ok(found.swap_remove(found.len() / 2).1)
     };
     let bench = |sweep: &str, readout: &ReadoutFit| -> Result<ConverterBench> {
         let c_bit_line_f = column_bench(dataset(datasets, sweep)?)?.c_bit_line_f;
