@@ -137,7 +137,7 @@ fn transistor(out: &Path, v_drain: &str) -> (Density, f64, f64) {
     let curve = |sweep: &str, column: &str| rows(out, sweep).ok().curve(column)[0].unwrap().to_vec();
     let noise = curve("device_noise", "noise");
     let white = noise[1].powi(2);
-    let density = Density { white, flicker: 1e3 * (noise[0].powi(2) - white) };
+    let density = Density { white, flicker: 1e3 * (noise[0].powi(2) - white), exponent: 1.0 };
     let slope = |sweep: &str, step_v: f64| {
         let i = curve(sweep, "i_a");
         (i[1] - i[0]) / step_v

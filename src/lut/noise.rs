@@ -6,13 +6,13 @@ use super::grid::Grid;
 use super::interpolate::Pchip;
 use super::table::Table;
 use crate::error::{Kind, Problem};
-use crate::fit::noise::flicker_factor;
+use crate::fit::noise::Density;
 
 /// Step over which the current's slope is taken [V].
 const SLOPE_STEP_V: f64 = 1e-3;
 
 /// What no two writes, reads or conversions have in common. A pulse of length t adds to a cell's charge a variance of
-/// `white t / 2 + flicker t^2 F(pi f_min t)`, see [`crate::fit::noise`].
+/// `white t / 2 + flicker t^(1+a) F_a(f_min t)`, a the exponent, see [`crate::fit::noise`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Noise {
@@ -22,8 +22,10 @@ pub struct Noise {
     pub sigma_stored_v: Grid,
     /// White part of the density of a cell's current [A2/Hz], over `v_store_v`.
     pub white_a2_per_hz: Grid,
-    /// Flicker part, density times frequency [A2], over `v_store_v`.
-    pub flicker_a2: Grid,
+    /// Flicker part at 1 Hz [A2/Hz], over `v_store_v`.
+    pub flicker_a2_per_hz: Grid,
+    /// Its exponent: the density is white + flicker (f / 1 Hz)^-exponent; over `v_store_v`.
+    pub flicker_exponent: Grid,
     /// Standard deviation of the charge that the first converter sees [C].
     pub sigma_unsigned_c: f64,
     /// The same of the second converter [C].
@@ -47,11 +49,12 @@ pub struct ReadSigmas {
 
 impl Noise {
     /// The section's grids by name.
-    pub fn grids(&self) -> [(&'static str, &Grid); 3] {
+    pub fn grids(&self) -> [(&'static str, &Grid); 4] {
         [
             ("sigma_stored_v", &self.sigma_stored_v),
             ("white_a2_per_hz", &self.white_a2_per_hz),
-            ("flicker_a2", &self.flicker_a2),
+            ("flicker_a2_per_hz", &self.flicker_a2_per_hz),
+            ("flicker_exponent", &self.flicker_exponent),
         ]
     }
 
@@ -84,8 +87,8 @@ impl Table {
     pub fn read_sigmas(&self) -> Option<ReadSigmas> {
         let noise = self.noise.as_ref()?;
         let curve = |grid: &Grid| Pchip::new(&grid.axes[0].values, &grid.values);
-        let (sigma_v, white, flicker) =
-            (curve(&noise.sigma_stored_v), curve(&noise.white_a2_per_hz), curve(&noise.flicker_a2));
+        let (sigma_v, white) = (curve(&noise.sigma_stored_v), curve(&noise.white_a2_per_hz));
+        let (flicker, exponent) = (curve(&noise.flicker_a2_per_hz), curve(&noise.flicker_exponent));
         let current = curve(&self.cell.current_a);
         let [low, high] = self.validity.v_store_v;
         let t = self.scale.t_max_s;
@@ -93,7 +96,8 @@ impl Table {
         let variance = |k: u32| {
             let v = (self.scale.vdd_v * f64::from(k) / f64::from(n - 1)).clamp(low + SLOPE_STEP_V, high - SLOPE_STEP_V);
             let slope = (current.at(v + SLOPE_STEP_V) - current.at(v - SLOPE_STEP_V)) / (2.0 * SLOPE_STEP_V);
-            let read = 0.5 * white.at(v) * t + flicker.at(v) * t * t * flicker_factor(noise.f_min_hz * t);
+            let density = Density { white: white.at(v), flicker: flicker.at(v), exponent: exponent.at(v) };
+            let read = density.variance_c2(t, noise.f_min_hz);
             read + (slope * t * sigma_v.at(v)).powi(2)
         };
         let mean = (0..n).map(variance).sum::<f64>() / f64::from(n);
@@ -115,7 +119,8 @@ mod tests {
             f_min_hz: 1e3,
             sigma_stored_v: flat("sigma_stored_v", "V", 0.0),
             white_a2_per_hz: flat("white_a2_per_hz", "A2/Hz", 6e-25),
-            flicker_a2: flat("flicker_a2", "A2", 0.0),
+            flicker_a2_per_hz: flat("flicker_a2_per_hz", "A2/Hz", 0.0),
+            flicker_exponent: flat("flicker_exponent", "1", 1.0),
             sigma_unsigned_c: 1e-15,
             sigma_signed_c: 1.1e-15,
             jitter_unsigned_s: 2e-11,
@@ -147,10 +152,10 @@ mod tests {
         let mut table = synthetic::table().unwrap();
         let mut bad = noise();
         bad.sigma_signed_c = -1.0;
-        bad.flicker_a2.values[1] = -1e-18;
+        bad.flicker_a2_per_hz.values[1] = -1e-18;
         table.noise = Some(bad);
         let error = table.check().unwrap_err();
         let keys: Vec<_> = error.problems().iter().filter_map(|problem| problem.key.as_deref()).collect();
-        assert_eq!(keys, ["noise.flicker_a2", "noise.sigma_signed_c"]);
+        assert_eq!(keys, ["noise.flicker_a2_per_hz", "noise.sigma_signed_c"]);
     }
 }

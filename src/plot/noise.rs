@@ -1,4 +1,4 @@
-//! Figure `noise`: current noise of cell and converter over frequency, and what white plus 1/f misses.
+//! Figure `noise`: current noise of cell and converter over frequency, and what white plus flicker noise misses.
 
 use super::axis::Axis;
 use super::canvas::Target;
@@ -44,7 +44,7 @@ pub fn figure(data: &NoiseData) -> Figure {
         let points: Vec<(f64, f64)> =
             series.frequency_hz.iter().copied().zip(series.root_density.iter().copied()).collect();
         let fitted = series.frequency_hz.iter().copied().zip(series.fitted.iter().copied());
-        above.line("white + 1/f", fitted, Stroke::thin(BLACK, Dash::Solid));
+        above.line("white + flicker", fitted, Stroke::thin(BLACK, Dash::Solid));
         above.points(&series.label, points.iter().copied().step_by(2), Marker::open(Shape::Circle, *color));
         above.points("held out", points.iter().copied().skip(1).step_by(2), Marker::filled(Shape::Diamond, *color));
     }

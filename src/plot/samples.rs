@@ -298,7 +298,7 @@ fn figures_say_what_is_drawn_in_engineering_units() {
                 "Current noise",
                 "Error of the density (%)",
                 "held out",
-                "white + 1/f",
+                "white + flicker",
                 "cell, stored 0.92 V",
             ],
         ),

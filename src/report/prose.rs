@@ -66,7 +66,7 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
         "ngspice's `.noise` of the selected cell's bit-line current at eight stored voltages, of the conversion current while it \
          flows, and of the comparator with its output held at the crossing. The noise of the stored voltage is kT/C with the \
          capacitance that the ramp measured.",
-        "Markers are ngspice, lines the sum of a white and a 1/f part fitted to every other frequency. A pulse weighs frequencies \
+        "Markers are ngspice, lines the sum of a white and a flicker part fitted to every other frequency. A pulse weighs frequencies \
          up to the dotted line evenly and averages what is faster. What is slower than a token's age moves all reads of a stored \
          value alike and is not counted as noise.",
     ),
