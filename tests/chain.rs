@@ -82,6 +82,20 @@ fn from_netlists_to_a_validated_table() {
     let least_j = 0.45 * table.cell.current_a.values[19] * table.scale.t_max_s;
     assert!(read.greatest > least_j && read.greatest < 1.3 * least_j, "{} J for {least_j} J", read.greatest);
 
+    // The DAC's levels rise within the rails and differ from even ones by less than a step; mismatch of a write is below a millivolt.
+    let calibration = table.write.calibration.as_ref().unwrap();
+    let driven_v = &calibration.driven_v.values;
+    assert!(driven_v.windows(2).all(|pair| pair[1] > pair[0]) && driven_v[0] >= 0.0 && driven_v[7] <= 0.9);
+    assert!(driven_v.iter().enumerate().all(|(k, v)| (v - 0.9 * k as f64 / 7.0).abs() < 0.03), "{driven_v:?}");
+    assert!(table.write.sigma_v.as_ref().unwrap().values.iter().all(|sigma| *sigma > 1e-6 && *sigma < 1e-3));
+    // Noise by hand: kT/C of 7 to 9 fF; a cell's read adds less than the converter, whose comparator is some 1 fC.
+    let noise = table.noise.as_ref().unwrap();
+    let kt_j = 1.380_649e-23 * 300.15;
+    let between = |sigma: &f64| (kt_j / 9e-15..kt_j / 7e-15).contains(&(sigma * sigma));
+    assert!(noise.sigma_stored_v.values.iter().all(between), "{:?}", noise.sigma_stored_v.values);
+    let sigmas = table.read_sigmas().unwrap();
+    assert!(sigmas.cell_c > 2e-17 && sigmas.cell_c < 5e-16 && sigmas.unsigned_c > sigmas.cell_c, "{sigmas:?}");
+
     // A second run simulates nothing.
     let second = json(&gaincell(out, &["run", "--json"]));
     for sweep in second["sweeps"].as_array().unwrap() {
@@ -112,7 +126,7 @@ fn from_netlists_to_a_validated_table() {
     let table = out.join("results/luts/generic28-gain_cell_6t");
     let emulated = Command::new(env!("CARGO_BIN_EXE_gaincell"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["emulate", "--json", "--in"])
+        .args(["emulate", "--json", "--calibrated-levels", "--noise", "table", "--in"])
         .arg(&input)
         .arg("--out")
         .arg(&result)

@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::Path;
 
 use gaincell::Kind;
-use gaincell::emulate::{Inputs, Level, Options, emulate_file, read_inputs, run};
-use gaincell::lut::synthetic;
+use gaincell::emulate::{Evaluation, Inputs, Level, Noise as ReadNoise, Options, emulate_file, read_inputs, run};
+use gaincell::lut::{Axis, Calibration, Grid, Noise, synthetic};
 use npyz::WriterBuilder;
 use npyz::npz::{NpzArchive, NpzWriter};
 
@@ -104,4 +104,72 @@ fn files_that_do_not_fit_are_told_by_name() {
     std::fs::write(&path, "no archive").unwrap();
     assert_eq!(read_inputs(&path).unwrap_err().kind(), Kind::BadInput);
     assert_eq!(read_inputs(&folder.path().join("none.npz")).unwrap_err().kind(), Kind::Io);
+}
+
+#[test]
+fn the_command_takes_levels_and_noise_from_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("qkv.npz"), folder.path().join("result.npz"));
+    let mut npz = NpzWriter::create(&input).unwrap();
+    for (name, top) in [("Q", 1.0), ("K", 0.9), ("V", 0.9)] {
+        add(&mut npz, name, &SHAPE, &ramp(0.0, top));
+    }
+    drop(npz);
+    let mut table = synthetic::table().unwrap();
+    let level = || Axis::new("level", "1", (0..8).map(f64::from).collect());
+    let errors_v: Vec<f64> = (0..8).map(|k| 0.004 * (f64::from(k) / 7.0 * std::f64::consts::PI).sin()).collect();
+    let driven_v: Vec<f64> = (0..8u32).zip(&errors_v).map(|(k, e)| 0.9 * f64::from(k) / 7.0 + e).collect();
+    let stored_v = driven_v.iter().map(|v| synthetic::written_v(*v)).collect();
+    table.write.calibration = Some(Calibration {
+        driven_v: Grid::curve("driven_v", "V", level(), driven_v),
+        stored_v: Grid::curve("stored_v", "V", level(), stored_v),
+        unreachable: vec![0, 7],
+        procedure: "by hand".into(),
+    });
+    let flat = |name: &str, unit: &str, value: f64| {
+        Grid::curve(name, unit, Axis::new("v_store_v", "V", vec![-0.05, 0.95]), vec![value; 2])
+    };
+    table.noise = Some(Noise {
+        f_min_hz: 1e3,
+        sigma_stored_v: flat("sigma_stored_v", "V", 0.7e-3),
+        white_a2_per_hz: flat("white_a2_per_hz", "A2/Hz", 6e-25),
+        flicker_a2_per_hz: flat("flicker_a2_per_hz", "A2/Hz", 6e-18),
+        flicker_exponent: flat("flicker_exponent", "1", 1.0),
+        sigma_unsigned_c: 1e-15,
+        sigma_signed_c: 2e-15,
+        jitter_unsigned_s: 2e-11,
+        jitter_signed_s: 4e-11,
+    });
+    table.write_json(folder.path()).unwrap();
+    let emulate = |more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gaincell"))
+            .args(["emulate", "--window", "3", "--tile", "3"])
+            .args([Path::new("--in"), &input, Path::new("--out"), &out, Path::new("--table"), folder.path()])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        read(&out, "S").1
+    };
+    let options = Options { level: Level::Table, window: 3, tile_tokens: 3, tiles: 1, ..Options::default() };
+    let by_library = |options: &Options| run(read_inputs(&input).unwrap(), options, Some(&table)).unwrap().s;
+    let plain = emulate(&[]);
+    assert_eq!(plain, by_library(&options));
+    let calibrated = emulate(&["--calibrated-levels"]);
+    let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+    let level_errors_v = errors_v.clone();
+    assert!(close(&calibrated, &by_library(&Options { level_errors_v, ..options.clone() })));
+    assert!(!close(&calibrated, &plain));
+
+    let sigmas = table.read_sigmas().unwrap();
+    let drawn = ReadNoise {
+        seed: 5,
+        sigma_cell_c: sigmas.cell_c,
+        sigma_unsigned_c: sigmas.unsigned_c,
+        sigma_signed_c: sigmas.signed_c,
+    };
+    let noisy = emulate(&["--noise", "table", "--noise-seed", "5"]);
+    let noise = Some(drawn);
+    assert_eq!(noisy, by_library(&Options { noise, evaluation: Evaluation::Factorized, ..options }));
+    assert!(!close(&noisy, &plain));
 }

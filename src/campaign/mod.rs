@@ -11,6 +11,7 @@ mod guard;
 mod explain;
 mod models;
 mod multifidelity;
+mod noise;
 mod refine;
 mod provenance;
 mod saved;
@@ -18,6 +19,7 @@ mod spec_verdict;
 mod sweep_run;
 mod table;
 mod tech_check;
+mod usable;
 
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
 pub use costs::{COST_SWEEPS, costs};
@@ -28,7 +30,9 @@ pub use explain::{
 };
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
-pub use models::{Datasets, Models, SWEEPS, T_MAX_S, fit_models, idle_v_wbl_v, is_comparison, read_datasets};
+pub use models::{
+    Datasets, Models, STORED_LEVELS, SWEEPS, T_MAX_S, fit_models, idle_v_wbl_v, is_comparison, read_datasets,
+};
 pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};

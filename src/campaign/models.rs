@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::noise::noise;
+use super::usable::check_datasets;
 use super::{FloorFinding, floor_findings, latest_run};
-use crate::dataset::{Dataset, View};
+use crate::dataset::{Dataset, Row, View};
 use crate::error::{Error, Kind, Problem, Result};
-use crate::fit::ModelFit;
+use crate::fit::dac::{DacCalibration, calibrate};
+use crate::fit::noise::NoiseFit;
 use crate::fit::nonlinearity::{
     ChargePoint, CubicFit, FormOptions, NonlinearityFit, ReadCondition, fit_form, fit_least_squares_cubic,
     fit_published_cubic,
@@ -20,12 +23,13 @@ use crate::fit::retention::{
 use crate::fit::split;
 use crate::fit::variability::{Quantity, Samples, VariabilityFit, fit_variability};
 use crate::fit::write::{WriteFit, WritePoint, fit_write};
+use crate::fit::{ModelFit, Parameter};
 use crate::project::Project;
-use crate::sweep::{DESIGN, HELD_OUT, SET_LABEL};
+use crate::sweep::{DESIGN, GUARD, HELD_OUT, SET_LABEL};
 use crate::tech::Technology;
 
 /// Sweeps that the models are fitted to, in the order in which they run.
-pub const SWEEPS: [&str; 12] = [
+pub const SWEEPS: [&str; 16] = [
     "device",
     "write",
     "leakage",
@@ -38,14 +42,21 @@ pub const SWEEPS: [&str; 12] = [
     "readout_signed",
     "variability_cell",
     "variability_readout",
+    "variability_write",
+    "read_noise",
+    "conversion_noise",
+    "comparator_noise",
 ];
 
 /// Longest word-line pulse of the arrays [s].
 pub const T_MAX_S: f64 = 15e-9;
+/// Levels that K and V are stored with.
+pub const STORED_LEVELS: u32 = 8;
 /// The supply that the benches' own numbers are for [V]; theirs scale with the technology's.
 const BENCH_VDD_V: f64 = 0.9;
 /// Limits on held-out errors, as fractions of full scale.
-const LIMITS: Limits = Limits { write: 0.01, retention: 0.01, nonlinearity: 0.01, readout: 0.01 };
+/// Noise: charges follow a density's root.
+const LIMITS: Limits = Limits { write: 0.01, retention: 0.01, nonlinearity: 0.01, readout: 0.01, noise: 0.1 };
 /// Mismatch samples of which the last third is held out.
 const HELD_OUT_SHARE: f64 = 1.0 / 3.0;
 /// Resamples behind the confidence intervals of distributions and transients.
@@ -58,6 +69,7 @@ struct Limits {
     retention: f64,
     nonlinearity: f64,
     readout: f64,
+    noise: f64,
 }
 
 /// The datasets of every sweep by name.
@@ -68,6 +80,8 @@ pub type Datasets = BTreeMap<String, Dataset>;
 pub struct Models {
     /// Driven level to stored voltage.
     pub write: WriteFit,
+    /// Levels to drive so that the stored ones are evenly spaced.
+    pub dac: DacCalibration,
     /// Leakage over capacitance, corrected on transients.
     pub retention: LeakageFit,
     /// The published single exponential.
@@ -86,6 +100,10 @@ pub struct Models {
     pub variability: VariabilityFit,
     /// First converters over mismatch.
     pub variability_readout: VariabilityFit,
+    /// Stored voltages over mismatch of cell and write driver.
+    pub variability_write: VariabilityFit,
+    /// Noise of writes, reads and conversions.
+    pub noise: NoiseFit,
 }
 
 impl Models {
@@ -102,11 +120,13 @@ impl Models {
             &self.readout_signed.fit,
             &self.variability.fit,
             &self.variability_readout.fit,
+            &self.variability_write.fit,
+            &self.noise.fit,
         ]
     }
 
     /// Every fit with the sweeps that it takes its rows from.
-    fn fits_and_sweeps(&mut self) -> [(&mut ModelFit, &'static [&'static str]); 10] {
+    fn fits_and_sweeps(&mut self) -> [(&mut ModelFit, &'static [&'static str]); 12] {
         [
             (&mut self.write.fit, &["write"]),
             (&mut self.retention.fit, &["leakage", "capacitance", "retention"]),
@@ -118,6 +138,8 @@ impl Models {
             (&mut self.readout_signed.fit, &["readout_signed"]),
             (&mut self.variability.fit, &["variability_cell"]),
             (&mut self.variability_readout.fit, &["variability_readout"]),
+            (&mut self.variability_write.fit, &["variability_write"]),
+            (&mut self.noise.fit, &["read_noise", "conversion_noise", "comparator_noise", "capacitance"]),
         ]
     }
 
@@ -156,8 +178,9 @@ pub(super) fn dataset<'a>(datasets: &'a Datasets, name: &str) -> Result<&'a Data
 /// Fits every model.
 ///
 /// # Errors
-/// [`Kind::FitFailed`] naming the fit, what is wrong with its data and what to do.
+/// [`Kind::FitFailed`] naming the sweep or the fit, what is wrong with its data and what to do.
 pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
+    check_datasets(datasets)?;
     let leakage_points = leakage(dataset(datasets, "leakage")?)?;
     let capacitance_points = capacitance(dataset(datasets, "capacitance")?, tech)?;
     let (train, test) = holds(dataset(datasets, "retention")?)?;
@@ -201,17 +224,28 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
     let (levels, between) = every_other_level(&at_precharge(&train));
     let published_cubic = fit_published_cubic(&levels, &between, &condition, LIMITS.nonlinearity)?;
     let cubic = fit_least_squares_cubic(&levels, &between, &condition, LIMITS.nonlinearity)?;
+    let mut write = write(dataset(datasets, "write")?, tech)?;
+    let dac = calibrate(&write, STORED_LEVELS, tech.vdd_v)?;
+    describe_dac(&dac, &mut write.fit);
+    let (readout, readout_signed) = (
+        readout(dataset(datasets, "readout")?, tech, false)?,
+        self::readout(dataset(datasets, "readout_signed")?, tech, true)?,
+    );
+    let noise = noise(datasets, tech, &capacitance_points, [&readout, &readout_signed], LIMITS.noise)?;
     let mut models = Models {
-        write: write(dataset(datasets, "write")?, tech)?,
+        write,
+        dac,
         retention,
         exponential,
         nonlinearity,
         published_cubic,
         cubic,
-        readout: readout(dataset(datasets, "readout")?, tech, false)?,
-        readout_signed: readout(dataset(datasets, "readout_signed")?, tech, true)?,
+        readout,
+        readout_signed,
         variability: variability_cell(dataset(datasets, "variability_cell")?)?,
         variability_readout: variability_readout(dataset(datasets, "variability_readout")?)?,
+        variability_write: variability_write(dataset(datasets, "variability_write")?, tech)?,
+        noise,
     };
     for (fit, sweeps) in models.fits_and_sweeps() {
         for name in sweeps {
@@ -260,7 +294,29 @@ fn write(dataset: &Dataset, tech: &Technology) -> Result<WriteFit> {
     fit_write(&points(DESIGN)?, &points(HELD_OUT)?, tech.vdd_v, LIMITS.write)
 }
 
-fn grid<'a>(dataset: &'a Dataset, column: &str) -> Result<&'a [f64]> {
+/// The calibration among the write's numbers: a level's voltage each, and how even the stored levels are without and with it.
+fn describe_dac(dac: &DacCalibration, fit: &mut ModelFit) {
+    let number = |name: String, value: f64| Parameter::new(name, "V", value, None);
+    let levels = dac.driven_v.iter().enumerate().map(|(k, v)| number(format!("dac_level_{k}_v"), *v));
+    fit.parameters.extend(levels);
+    fit.parameters.extend([
+        number("dac_spacing_error_v".into(), dac.spacing_error_v),
+        number("dac_uncalibrated_spacing_error_v".into(), dac.uncalibrated_spacing_error_v),
+        number("dac_memory_v".into(), dac.memory_v),
+    ]);
+    let [low, high] = dac.reach_v;
+    let unreachable: Vec<String> = dac.unreachable.iter().map(ToString::to_string).collect();
+    let beyond = if unreachable.is_empty() {
+        "every nominal level can be stored".to_string()
+    } else {
+        format!("no driven voltage stores the nominal levels {}", unreachable.join(", "))
+    };
+    fit.notes.push(format!(
+        "driven at dac_level_*_v, the stored levels are evenly spaced over what the rails reach, {low:.4} to {high:.4} V; {beyond}"
+    ));
+}
+
+pub(super) fn grid<'a>(dataset: &'a Dataset, column: &str) -> Result<&'a [f64]> {
     dataset.grid(column).ok_or_else(|| {
         Problem::new(Kind::FitFailed, format!("sweep `{}` has no curve `{column}`", dataset.manifest.sweep))
             .help("compare the sweep file with the one that the project ships")
@@ -383,7 +439,9 @@ fn samples(
 ) -> Result<(Samples, Samples)> {
     let ok = dataset.ok();
     let split = ok.split("sample");
-    let wanted = dataset.all().at("sample", 0.0).len();
+    // A guard's repetition of one of its points is none of the sample's.
+    let own = |row: &Row| row.labels.get(SET_LABEL).is_none_or(|set| set != GUARD);
+    let wanted = dataset.all().at("sample", 0.0).filter(own).len();
     let mut rows: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
     for (_, view) in &split {
         // A sample that lost a point has no complete set of parameters; it counts as missing.
@@ -449,5 +507,21 @@ fn variability_readout(dataset: &Dataset) -> Result<VariabilityFit> {
     let limit = distribution_limit(&quantities, &train, &test);
     let mut fit = fit_variability(&quantities, &[], &train, &test, limit, BOOTSTRAP, 2)?;
     fit.fit.name = "variability_readout".to_string();
+    Ok(fit)
+}
+
+/// Stored voltages of the levels, die by die, from half the supply.
+fn variability_write(dataset: &Dataset, tech: &Technology) -> Result<VariabilityFit> {
+    let levels = dataset.ok().unique("v_level_v");
+    let stored = |view: &View<'_>| -> Result<Vec<f64>> {
+        levels.iter().map(|v| Ok(view.at("v_level_v", *v).numbers("v_stored_v")?[0])).collect()
+    };
+    let (train, test) = samples(dataset, &[], stored)?;
+    let quantity =
+        |v: &f64| Quantity { name: format!("stored_at_{v:.3}v_v"), unit: "V".into(), full_scale: tech.vdd_v };
+    let quantities: Vec<Quantity> = levels.iter().map(quantity).collect();
+    let limit = distribution_limit(&quantities, &train, &test);
+    let mut fit = fit_variability(&quantities, &[], &train, &test, limit, BOOTSTRAP, 3)?;
+    fit.fit.name = "variability_write".to_string();
     Ok(fit)
 }

@@ -103,13 +103,23 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, stage: &str) -> Result<T> {
             .file(path)
             .help(format!("run `gaincell {stage}` first"))
     })?;
-    serde_json::from_str(&text).map_err(|source| {
+    let damaged = |source: serde_json::Error| {
         Problem::new(Kind::DataDamaged, format!("cannot be read: {source}"))
             .file(path)
             .line(source.line())
+            .accepted(format!("the file as this version's `gaincell {stage}` writes it"))
             .help(format!("run `gaincell {stage}` again"))
-            .into()
-    })
+    };
+    let value: Value = serde_json::from_str(&text).map_err(damaged)?;
+    if let Some(found) = value.get("schema").filter(|found| found.as_u64() != Some(u64::from(SCHEMA))) {
+        return Err(Problem::new(Kind::DataDamaged, format!("schema {found} is not read by this version"))
+            .file(path)
+            .key("schema")
+            .accepted(SCHEMA.to_string())
+            .help(format!("run `gaincell {stage}` again"))
+            .into());
+    }
+    serde_json::from_str(&text).map_err(|source| damaged(source).into())
 }
 
 /// Merges entries into `results/summary.json`: an entry of `section` takes the place of those that agree with it in `keys`.

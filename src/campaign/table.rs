@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::charge::{StaticCurrent, charge_grid};
-use super::models::{Datasets, Models, T_MAX_S, dataset, idle_v_wbl_v};
+use super::models::{Datasets, Models, STORED_LEVELS, T_MAX_S, dataset, idle_v_wbl_v};
 use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
 use crate::fit::readout::ReadoutFit;
 use crate::fit::{ModelFit, Parameter};
 use crate::lut::{
-    Axis, Cell, Column, Cost, Grid, Levels, Model, Offset, Parameter as TableParameter, Readout, Retention, SCHEMA,
-    Scale, Table, Validity, Variability, Write,
+    Axis, Calibration, Cell, Column, Cost, Grid, Levels, Model, Noise, Offset, Parameter as TableParameter, Readout,
+    Retention, SCHEMA, Scale, Table, Validity, Variability, Write,
 };
 use crate::sweep::{DESIGN, SET_LABEL};
 use crate::tech::Technology;
@@ -28,7 +28,7 @@ const TOKEN_TIME_S: f64 = 12.0 * 65e-9;
 /// Cells on a bit line.
 const ROWS: u32 = 64;
 /// Levels of the published system.
-const LEVELS: Levels = Levels { stored: 8, q: 16, output: 16 };
+const LEVELS: Levels = Levels { stored: STORED_LEVELS, q: 16, output: 16 };
 
 /// What the benches of the two columns state about themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +87,11 @@ pub fn build_table(
             a_sat: A_SAT,
             levels: LEVELS,
         },
-        write: Write { stored_v: write_curve(models, tech)? },
+        write: Write {
+            stored_v: write_curve(models, tech)?,
+            sigma_v: Some(write_spread(models, datasets)?),
+            calibration: Some(calibration(models)),
+        },
         retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: idle_v_wbl_v(tech) },
         cell: Cell::from_charge(cell, column_k.v_pre_v, T_LINEAR_S, DV_BL_V)?,
         cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, DV_BL_V)?),
@@ -96,6 +100,7 @@ pub fn build_table(
         readout_unsigned: readout(&models.readout),
         readout_signed: readout(&models.readout_signed),
         variability: Some(variability(models, datasets)?),
+        noise: Some(noise(models)),
         costs,
         validity,
         models: models.reports().into_iter().map(model).collect(),
@@ -108,7 +113,7 @@ pub fn build_table(
 }
 
 /// The bit line's capacitance is the slope of charge over fall in the input window: hand calculation Q = C dV.
-fn column_bench(dataset: &Dataset) -> Result<ColumnBench> {
+pub(super) fn column_bench(dataset: &Dataset) -> Result<ColumnBench> {
     let view = dataset.ok().labelled(SET_LABEL, DESIGN);
     let (charge, end) = (view.numbers("q_in_c")?, view.numbers("v_bl_end_v")?);
     let start = view.numbers("v_bl_start_v")?;
@@ -140,6 +145,47 @@ fn write_curve(models: &Models, tech: &Technology) -> Result<Grid> {
     let nodes = crate::spec::range(0.0, tech.vdd_v, 57, false);
     let values = nodes.iter().map(|v| models.write.stored_v(*v, tech.vdd_v / 2.0)).collect();
     Ok(Grid::curve("stored_v", "V", Axis::new("v_driven_v", "V", nodes), values))
+}
+
+/// Standard deviation of the stored voltage over the dice, at the levels of their sweep.
+fn write_spread(models: &Models, datasets: &Datasets) -> Result<Grid> {
+    let levels = dataset(datasets, "variability_write")?.ok().unique("v_level_v");
+    let sigmas = (0..levels.len()).map(|k| models.variability_write.model.sigma(k)).collect();
+    Ok(Grid::curve("sigma_v", "V", Axis::new("v_driven_v", "V", levels), sigmas))
+}
+
+fn calibration(models: &Models) -> Calibration {
+    let dac = &models.dac;
+    let level = || Axis::new("level", "1", (0..dac.driven_v.len()).map(|k| k as f64).collect());
+    let [low, high] = dac.reach_v;
+    Calibration {
+        driven_v: Grid::curve("driven_v", "V", level(), dac.driven_v.clone()),
+        stored_v: Grid::curve("stored_v", "V", level(), dac.stored_v.clone()),
+        unreachable: dac.unreachable.iter().map(|k| *k as u32).collect(),
+        procedure: format!(
+            "inverse of the write model from half the supply: stored levels evenly over what driven voltages between the rails reach \
+             of 0 to the supply, {low:.4} to {high:.4} V"
+        ),
+    }
+}
+
+fn noise(models: &Models) -> Noise {
+    let model = &models.noise.model;
+    let curve = |name: &str, unit: &str, values: Vec<f64>| {
+        Grid::curve(name, unit, Axis::new("v_store_v", "V", model.v_store_v.clone()), values)
+    };
+    let [unsigned, signed] = &model.converters;
+    Noise {
+        f_min_hz: model.f_min_hz,
+        sigma_stored_v: curve("sigma_stored_v", "V", model.sigma_stored_v.clone()),
+        white_a2_per_hz: curve("white_a2_per_hz", "A2/Hz", model.cell.iter().map(|d| d.white).collect()),
+        flicker_a2_per_hz: curve("flicker_a2_per_hz", "A2/Hz", model.cell.iter().map(|d| d.flicker).collect()),
+        flicker_exponent: curve("flicker_exponent", "1", model.cell.iter().map(|d| d.exponent).collect()),
+        sigma_unsigned_c: unsigned.sigma_c(),
+        sigma_signed_c: signed.sigma_c(),
+        jitter_unsigned_s: unsigned.jitter_s,
+        jitter_signed_s: signed.jitter_s,
+    }
 }
 
 fn rate_grid(models: &Models) -> Result<Grid> {

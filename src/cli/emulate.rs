@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::table_folder;
 use crate::emulate::{Counter, Decay, DieSeed, Evaluation, Level, Noise, Options, Physics, Quantization, emulate_file};
-use crate::error::{Kind, Problem, Result};
+use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Table;
 
 /// Arrays in, arrays out.
@@ -22,6 +22,7 @@ Examples:
   gaincell emulate --in qkv.npz --out result.npz
   gaincell emulate --in qkv.npz --out cubic.npz --fidelity published-cubic --decay by-order --no-quantization
   gaincell emulate --in qkv.npz --out ideal-bit-line.npz --without swing,leakage
+  gaincell emulate --in qkv.npz --out even.npz --calibrated-levels --noise table
   gaincell emulate --in qkv.npz --out die7.npz --die 7 --leakage-spread 0.3 --noise-cell-c 1e-17 --table results/luts/generic28-gain_cell_6t"
 )]
 pub(super) struct EmulateArgs {
@@ -58,6 +59,12 @@ pub(super) struct EmulateArgs {
     /// Spread of the cells' leakage on that die: standard deviation of the logarithm of each cell's rate
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0, requires = "die")]
     leakage_spread: f64,
+    /// Drive the table's calibrated DAC levels instead of even ones, so that the stored levels are evenly spaced
+    #[arg(long, conflicts_with = "no_quantization")]
+    calibrated_levels: bool,
+    /// Noise of every read from the table: what it says of write, cells and converters at a full pulse
+    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["noise_cell_c", "noise_converter_c"])]
+    noise: Option<NoiseSource>,
     /// Noise of each read: standard deviation of the charge of a cell with a pulse, in coulombs
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
     noise_cell_c: f64,
@@ -74,6 +81,56 @@ pub(super) struct EmulateArgs {
     /// full scale of the evaluation cell by cell. Noise and a spread of leakage imply it
     #[arg(long)]
     fast: bool,
+}
+
+/// Where noise comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NoiseSource {
+    /// The table's section `noise`
+    Table,
+}
+
+/// Noise as asked for; `None`: none.
+fn noise(args: &EmulateArgs, table: Option<&Table>) -> Result<Option<Noise>> {
+    if args.noise == Some(NoiseSource::Table) {
+        let sigmas = table.and_then(Table::read_sigmas).ok_or_else(|| {
+            let help = "make the table again with `gaincell run`, or give --noise-cell-c and --noise-converter-c";
+            lacks(table, "noise", "--noise table", help)
+        })?;
+        return Ok(Some(Noise {
+            seed: args.noise_seed,
+            sigma_cell_c: sigmas.cell_c,
+            sigma_unsigned_c: sigmas.unsigned_c,
+            sigma_signed_c: sigmas.signed_c,
+        }));
+    }
+    let noisy = args.noise_cell_c != 0.0 || args.noise_converter_c != 0.0;
+    Ok(noisy.then_some(Noise {
+        seed: args.noise_seed,
+        sigma_cell_c: args.noise_cell_c,
+        sigma_unsigned_c: args.noise_converter_c,
+        sigma_signed_c: args.noise_converter_c,
+    }))
+}
+
+/// The calibrated levels' deviations from the even ones [V].
+fn level_errors_v(table: Option<&Table>) -> Result<Vec<f64>> {
+    let calibration = table.and_then(|table| Some((table.write.calibration.as_ref()?, table.scale.vdd_v)));
+    let (calibration, vdd_v) = calibration.ok_or_else(|| {
+        lacks(table, "write.calibration", "--calibrated-levels", "make the table again with `gaincell run`")
+    })?;
+    let driven_v = &calibration.driven_v.values;
+    let top = (driven_v.len() - 1) as f64;
+    Ok(driven_v.iter().enumerate().map(|(k, v)| v - vdd_v * k as f64 / top).collect())
+}
+
+/// An option that asks the table for what is not in it.
+fn lacks(table: Option<&Table>, key: &str, option: &str, help: &str) -> Error {
+    let problem = match table {
+        Some(table) => Problem::new(Kind::BadInput, format!("`{option}`: the table {} does not have it", table.name)),
+        None => Problem::new(Kind::BadInput, format!("`{option}` is for the fidelity `table`")),
+    };
+    problem.key(key).help(help).into()
 }
 
 fn part(name: &str) -> std::result::Result<String, String> {
@@ -121,13 +178,8 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
     } else {
         Quantization::default()
     };
-    let noisy = args.noise_cell_c != 0.0 || args.noise_converter_c != 0.0;
-    let noise = noisy.then_some(Noise {
-        seed: args.noise_seed,
-        sigma_cell_c: args.noise_cell_c,
-        sigma_unsigned_c: args.noise_converter_c,
-        sigma_signed_c: args.noise_converter_c,
-    });
+    let noise = noise(args, table.as_ref())?;
+    let level_errors_v = if args.calibrated_levels { level_errors_v(table.as_ref())? } else { Vec::new() };
     let physics = args.without.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
     let fast = args.fast || noise.is_some() || args.leakage_spread > 0.0;
     let options = Options {
@@ -135,6 +187,7 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         physics: physics.unwrap_or_default(),
         leakage_sigma: args.leakage_spread,
         noise,
+        level_errors_v,
         level: args.fidelity,
         decay: args.decay,
         lambda: args.lambda,

@@ -10,7 +10,7 @@ use crate::campaign::{
     Datasets, Models, SavedModels, SweepSummary, device_verdicts, models_path, read_datasets, read_json, table_folder,
     validation_path,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::lut::Table;
 use crate::report::{DeviceRow, Experiment, HandCheck, Header, LutSummary, ReportData, SweepRow, experiments, prose};
 use crate::tech::Technology;
@@ -136,7 +136,11 @@ fn svgs(_left: &Left, _tech: &Technology) -> Result<Vec<(String, String, String)
 pub(super) fn page(context: &Context, tech: &Technology) -> Result<PathBuf> {
     let left = left(context, tech)?;
     let folder = table_folder(&context.project, &tech.name);
-    let table = Table::read_json(&folder).ok();
+    // A page without a table is one; a page on a damaged one is not.
+    let table = match Table::read_json(&folder) {
+        Err(error) if error.kind() != Kind::Io => return Err(error),
+        read => read.ok(),
+    };
     let summary: serde_json::Value = read_json(&context.project.results().join("summary.json"), "run")?;
     let sweeps: Vec<SweepSummary> = summary
         .get("sweeps")

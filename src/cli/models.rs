@@ -21,7 +21,7 @@ pub(super) fn fit(context: &Context) -> Result<()> {
     if context.common.json {
         print_json(&models.reports())?;
     } else {
-        print(&model_table(&models.reports()))?;
+        print(&format!("{}\n{}", model_table(&models.reports()), dac_table(&models)))?;
     }
     let missed: Vec<&str> =
         models.reports().iter().filter(|r| !r.pass && !is_comparison(&r.name)).map(|r| r.name.as_str()).collect();
@@ -54,6 +54,45 @@ pub(super) fn fitted(context: &Context, tech: &Technology) -> Result<Models> {
         .collect();
     merge_summary(&context.project, "models", &["name", "tech", "cell"], &entries)?;
     Ok(saved.models)
+}
+
+/// The write DAC's calibration: what to drive for each level, and what mismatch makes of it.
+fn dac_table(models: &Models) -> String {
+    let dac = &models.dac;
+    let spread = &models.variability_write.model;
+    let top = (dac.driven_v.len() - 1) as f64;
+    let vdd_v = 2.0 * models.write.v_zero_v;
+    let rows: Vec<Vec<String>> = (0..dac.driven_v.len())
+        .map(|k| {
+            vec![
+                k.to_string(),
+                format!("{:.4}", vdd_v * k as f64 / top),
+                format!("{:.4}", dac.driven_v[k]),
+                format!("{:.4}", dac.stored_v[k]),
+                spread.mean.get(k).map_or("-".into(), |mean| format!("{mean:.4}")),
+                spread.mean.get(k).map_or("-".into(), |_| format!("{:.3}", 1e3 * spread.sigma(k))),
+                if dac.unreachable.contains(&k) { "no".into() } else { "yes".into() },
+            ]
+        })
+        .collect();
+    let columns = [
+        "level#",
+        "nominal [V]#",
+        "drive [V]#",
+        "stored [V]#",
+        "nominal driven: mean [V]#",
+        "sigma [mV]#",
+        "nominal reached",
+    ];
+    format!(
+        "{}spacing of the stored levels: even within {:.3} mV as calibrated, {:.3} mV driven at the nominal levels; model error {:.3} mV \
+         rms, level before {:.3} mV\n",
+        table(&columns, &rows),
+        1e3 * dac.spacing_error_v,
+        1e3 * dac.uncalibrated_spacing_error_v,
+        1e3 * models.write.fit.held_out_error * vdd_v,
+        1e3 * dac.memory_v,
+    )
 }
 
 pub(super) fn model_table(reports: &[&ModelFit]) -> String {

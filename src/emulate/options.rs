@@ -167,7 +167,7 @@ pub struct DieSeed {
     pub sample: u64,
 }
 
-/// Noise that is drawn anew at every read. Tables have none yet: the values are the caller's.
+/// Noise that is drawn anew at every read: the caller's values, or a table's ([`crate::lut::Table::read_sigmas`]).
 ///
 /// The sum of the independent noise of a column's cells is one normal number of known variance, so one is drawn for each
 /// column and read, keyed by (seed, head, token, array, column).

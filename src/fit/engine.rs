@@ -116,10 +116,20 @@ impl Start {
     pub fn between(name: &str, value: f64, low: f64, high: f64) -> Start {
         Start { name: name.into(), value, scale: 1.0, bound: Bound::Between(low, high) }
     }
-    fn inner(&self, p: f64) -> f64 {
+    /// The end of what its bound admits, above or below.
+    pub(crate) fn open_end(&self, above: bool) -> f64 {
+        match (self.bound, above) {
+            (Bound::Free, false) => f64::NEG_INFINITY,
+            (Bound::Free | Bound::Positive, true) => f64::INFINITY,
+            (Bound::Positive, false) => 0.0,
+            (Bound::Between(low, _), false) => low,
+            (Bound::Between(_, high), true) => high,
+        }
+    }
+    pub(crate) fn inner(&self, p: f64) -> f64 {
         self.bound.inner(p) / self.unit()
     }
-    fn outer(&self, u: f64) -> f64 {
+    pub(crate) fn outer(&self, u: f64) -> f64 {
         self.bound.outer(u * self.unit())
     }
     fn slope(&self, u: f64) -> f64 {

@@ -5,21 +5,25 @@
 //! | [`retention`] | `retention`, `retention_published_exponential` | how the stored voltage drifts |
 //! | [`nonlinearity`] | `nonlinearity`, `nonlinearity_*_cubic` | charge of one cell against level, pulse width and bit line |
 //! | [`readout`] | `readout`, `readout_signed` | pulse width of the converter against charge |
-//! | [`mod@write`] | `write` | stored against driven level |
-//! | [`variability`] | `variability` | how parameters scatter from cell to cell |
+//! | [`mod@write`], [`dac`] | `write` | stored against driven level, and the levels to drive |
+//! | [`variability`] | `variability*` | how parameters scatter from cell to cell |
+//! | [`noise`] | `noise` | what no two writes, reads or conversions have in common |
 //! | [`device`] | | figures of merit from I-V curves, against targets |
 //!
-//! Below them: [`engine`] (nonlinear least squares), [`linear`], [`dual`] (forward derivatives), [`ode`],
+//! Below them: [`engine`] (nonlinear least squares), [`profile`] (intervals where curvature lies), [`linear`], [`dual`] (forward derivatives), [`ode`],
 //! [`monotone`], [`stats`], [`split`]. Every fit gets training and test points apart; errors are those of the test points.
 
+pub mod dac;
 pub mod device;
 pub mod dual;
 pub mod engine;
 pub mod linear;
 pub mod model;
 pub mod monotone;
+pub mod noise;
 pub mod nonlinearity;
 pub mod ode;
+pub mod profile;
 pub mod readout;
 pub mod retention;
 pub mod split;

@@ -17,7 +17,7 @@ use crate::error::{Kind, Problem};
 use crate::fit::dual::Dual;
 use crate::fit::engine::{self, Forward, Loss, Start};
 use crate::fit::monotone::monotone_table;
-use crate::fit::{HeldOut, ModelFit, Parameter, check_points, failed, linear, stats};
+use crate::fit::{HeldOut, ModelFit, Parameter, check_points, failed, linear, profile, stats};
 use crate::spline::Spline;
 
 /// One conversion.
@@ -274,7 +274,10 @@ fn fit_branch(fit: &str, points: &[ConversionPoint], options: &ReadoutOptions) -
         all.extend([2, 3].map(|k| prior_s * (p[k] / knee_start).ln()));
         all
     });
-    let solution = engine::solve(fit, &residuals, &starts, options.loss)?;
+    let solution = match options.loss {
+        Loss::Square => profile::solve(fit, &residuals, &starts)?,
+        robust => engine::solve(fit, &residuals, &starts, robust)?,
+    };
     let first_pulse = points.iter().filter(|p| class(p.width_s, options) != "no pulse").map(|p| p.charge_c);
     let first_pulse = first_pulse.fold(f64::INFINITY, f64::min);
     let last_dead = dead.iter().map(|p| p.charge_c).filter(|&q| q < first_pulse).fold(f64::NEG_INFINITY, f64::max);

@@ -46,19 +46,28 @@ fn signals(spec: &SweepSpec, tech: &Technology, plan: &Plan, findings: &mut Vec<
     let netlist = Netlist::read(&source.lines);
     let flat = Flat::new(&netlist);
     let measured: BTreeSet<&String> = plan.groups.iter().flat_map(|group| &group.signals).collect();
+    // A noise analysis leaves two spectra and nothing else.
+    let spectra = netlist.card(".noise").is_some();
     for signal in measured {
         let Some((function, inside)) = signal.strip_suffix(')').and_then(|s| s.split_once('(')) else { continue };
         let known = match function {
+            "v" if spectra => matches!(inside.trim(), "onoise_spectrum" | "inoise_spectrum"),
             "v" => inside.split(',').all(|node| flat.find(node.trim()).is_some()),
+            "i" if spectra => false,
             "i" => flat.elements.iter().any(|e| named(&e.path, e.element.kind(), inside)),
             _ => continue,
         };
         if !known {
             let what = if function == "v" { "node" } else { "voltage source" };
+            let accepted = if spectra {
+                "v(onoise_spectrum), v(inoise_spectrum)"
+            } else {
+                "v(node), v(xcell.st) for a node inside, i(vsource)"
+            };
             findings.push(
                 Finding::error("signal", format!("`{signal}` is measured, and the bench has no such {what}"))
                     .file(&spec.file)
-                    .accepted("v(node), v(xcell.st) for a node inside, i(vsource)")
+                    .accepted(accepted)
                     .help("correct the signal: every row would end as measurement_missing"),
             );
         }

@@ -336,6 +336,29 @@ fn a_sweep_is_held_against_its_bench() {
 }
 
 #[test]
+fn a_noise_analysis_has_its_two_spectra_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.toml");
+    let bench =
+        good("").replace(".tran 10p 10n 0 0.1n", ".noise v(b) v1 dec 2 1k 1g").replace("v1 a 0", "v1 a 0 dc 0 ac 1");
+    fs::write(dir.path().join("x.cir"), bench).unwrap();
+    fs::write(dir.path().join("tech.toml"), "schema = 1\nname = \"t\"\nvdd = \"1 V\"\n[models]\nfiles = []\n").unwrap();
+    let tech = Technology::read(&dir.path().join("tech.toml")).unwrap();
+    let sweep = |signal: &str| {
+        let text = format!(
+            "schema = 1\nname = \"x\"\ntech = \"t\"\nbench = \"x.cir\"\n[parameters.r]\nunit = \"ohm\"\nvalues = [\"1 kohm\"]\n\
+             [[measure]]\nname = \"s\"\nunit = \"1\"\nat = \"{signal}\"\naxis = \"Hz\"\nx = \"1 MHz\"\n"
+        );
+        fs::write(&file, text).unwrap();
+        lint_sweep(&file, dir.path(), &tech).unwrap()
+    };
+    assert_eq!(sweep("v(onoise_spectrum)").errors, 0, "{}", sweep("v(onoise_spectrum)"));
+    let report = sweep("v(b)");
+    assert_eq!(report.errors, 1);
+    assert!(report.to_string().contains("accepted: v(onoise_spectrum), v(inoise_spectrum)"), "{report}");
+}
+
+#[test]
 fn what_a_run_would_not_notice_stops_a_sweep() {
     let dir = tempfile::tempdir().unwrap();
     let bench = dir.path().join("x.cir");

@@ -1,7 +1,7 @@
 //! Whether a table is fit for use: every fault at once, by key.
 
 use super::grid::Grid;
-use super::table::{Cell, Column, SCHEMA, Table, Variability};
+use super::table::{Calibration, Cell, Column, SCHEMA, Table, Variability};
 use crate::error::{Error, Kind, Problem, Result};
 
 impl Table {
@@ -25,6 +25,16 @@ impl Table {
             report("scale.v_zero_v", format!("{} V is not between 0 and the supply", self.scale.v_zero_v));
         }
         self.write.stored_v.check("write.stored_v", &["v_driven_v"], &mut problems);
+        if let Some(sigma) = &self.write.sigma_v {
+            sigma.check("write.sigma_v", &["v_driven_v"], &mut problems);
+            if sigma.values.iter().any(|value| *value < 0.0) {
+                let message = "a standard deviation is negative";
+                problems.push(Problem::new(Kind::TableInvalid, message).key("write.sigma_v"));
+            }
+        }
+        if let Some(calibration) = &self.write.calibration {
+            self.check_calibration(calibration, &mut problems);
+        }
         self.retention.rate_v_per_s.check("retention.rate_v_per_s", &["v_wbl_v", "v_store_v"], &mut problems);
         check_cell("cell", &self.cell, &mut problems);
         if let Some(cell) = &self.cell_v {
@@ -41,6 +51,9 @@ impl Table {
         }
         if let Some(variability) = &self.variability {
             check_variability(variability, &mut problems);
+        }
+        if let Some(noise) = &self.noise {
+            noise.check(&mut problems);
         }
         self.costs.iter().for_each(|cost| cost.check(&mut problems));
         if problems.is_empty() {
@@ -59,6 +72,30 @@ impl Table {
             ("scale.s_sat", scale.s_sat),
             ("scale.a_sat", scale.a_sat),
         ]
+    }
+
+    /// One driven level per stored level, rising, within the validity box.
+    fn check_calibration(&self, calibration: &Calibration, problems: &mut Vec<Problem>) {
+        let before = problems.len();
+        calibration.driven_v.check("write.calibration.driven_v", &["level"], problems);
+        calibration.stored_v.check("write.calibration.stored_v", &["level"], problems);
+        if problems.len() > before {
+            return;
+        }
+        let driven_v = &calibration.driven_v.values;
+        let mut report = |message: String| {
+            problems.push(Problem::new(Kind::TableInvalid, message).key("write.calibration.driven_v"));
+        };
+        if driven_v.len() != self.scale.levels.stored as usize {
+            report(format!("{} levels, and scale.levels.stored is {}", driven_v.len(), self.scale.levels.stored));
+        }
+        if driven_v.windows(2).any(|pair| pair[1] <= pair[0]) {
+            report("the driven voltage does not rise with the level".to_string());
+        }
+        let [low, high] = self.validity.v_driven_v;
+        if driven_v.iter().any(|v| *v < low || *v > high) {
+            report(format!("a driven voltage is outside validity.v_driven_v, {low} to {high}"));
+        }
     }
 
     /// Every validity box must be ordered and lie within the axes that it is about.
@@ -85,6 +122,7 @@ impl Table {
         let stored: Vec<&Grid> = std::iter::once(&self.retention.rate_v_per_s)
             .chain(cells.into_iter().flat_map(|cell| cell.grids().map(|(_, grid)| grid)))
             .chain(self.variability.as_ref().map(|variability| &variability.current_a_per_unit))
+            .chain(self.noise.iter().flat_map(|noise| noise.grids().map(|(_, grid)| grid)))
             .collect();
         check("v_driven_v", validity.v_driven_v, &[&self.write.stored_v], "v_driven_v");
         check("v_store_v", validity.v_store_v, &stored, "v_store_v");

@@ -12,6 +12,10 @@ use crate::error::{Error, Kind, Problem, Result};
 
 /// Name of the file in `results/luts/<name>/`.
 pub const FILE_NAME: &str = "table.json";
+/// What a table has to be.
+const ACCEPTED: &str = "the file as `gaincell export` wrote it";
+/// What to do with one that is not.
+const REMEDY: &str = "make the table again with `gaincell export`; it is not meant to be edited";
 
 impl Table {
     /// BLAKE3 of the table's compact JSON without its hash, as 64 hexadecimal digits.
@@ -60,8 +64,11 @@ impl Table {
     /// As [`Table::read_json`], from text.
     pub fn from_json(text: &str) -> Result<Table> {
         let damaged = |error: serde_json::Error| -> Error {
-            let help = "make the table again; it is not meant to be edited";
-            Problem::new(Kind::TableInvalid, error.to_string()).line(error.line()).help(help).into()
+            Problem::new(Kind::TableInvalid, error.to_string())
+                .line(error.line())
+                .accepted(ACCEPTED)
+                .help(REMEDY)
+                .into()
         };
         let value: serde_json::Value = serde_json::from_str(text).map_err(damaged)?;
         let schema = value.get("schema").and_then(serde_json::Value::as_u64);
@@ -70,7 +77,7 @@ impl Table {
             return Err(Problem::new(Kind::TableInvalid, format!("schema {found} is not read by this version"))
                 .key("schema")
                 .accepted(SCHEMA.to_string())
-                .help("make the table again with this version of gaincell")
+                .help("make the table again with this version of gaincell: `gaincell export`")
                 .into());
         }
         let table: Table = serde_json::from_str(text).map_err(damaged)?;
@@ -81,11 +88,14 @@ impl Table {
                 "its content does not match its hash: it was edited or damaged",
             )
             .key("content_hash")
-            .accepted(computed)
-            .help("make the table again; it is not meant to be edited")
+            .accepted(ACCEPTED)
+            .help(REMEDY)
             .into());
         }
-        table.check()?;
+        table.check().map_err(|error| {
+            let told = |problem: Problem| if problem.help.is_none() { problem.help(REMEDY) } else { problem };
+            Error::collect(error.problems().iter().cloned().map(told).collect()).unwrap_or(error)
+        })?;
         Ok(table)
     }
 }

@@ -6,12 +6,13 @@
 //!
 //! | section | what | from |
 //! |---|---|---|
-//! | `write` | stored voltage over driven level | transient of the write path |
+//! | `write` | stored voltage over driven level, its spread, levels to drive | transients of the write path |
 //! | `retention` | dV/dt over write bit line and stored voltage | leakage and capacitance, checked by transients |
 //! | `cell`, `cell_v` | charge over stored voltage, width, bit line; its reduction to a line and a residual | transients of one cell |
 //! | `column_k`, `column_v` | bit-line capacitance, precharge, cancelled offset | sizing and calibration |
 //! | `readout_unsigned`, `readout_signed` | pulse width over charge | transients of the converters |
 //! | `variability` | spread of device draws, and what a draw does to a current | mismatch samples |
+//! | `noise` | densities of a cell's current, sigmas of write and converters | capacitance, and `.noise` of cell and converter |
 //! | `costs` | energy, time and power of the blocks' operations | supply charge in the same transients |
 
 mod behavioural;
@@ -24,6 +25,7 @@ mod file;
 mod grid;
 mod hold;
 mod interpolate;
+mod noise;
 #[cfg(feature = "dataset")]
 mod parquet;
 mod reduce;
@@ -41,11 +43,12 @@ pub use file::FILE_NAME;
 pub use grid::{Axis, Grid};
 pub use hold::Hold;
 pub use interpolate::{Location, Pchip, locate, slopes};
+pub use noise::{Noise, ReadSigmas};
 #[cfg(feature = "dataset")]
 pub use parquet::{PARQUET_NAME, read_grids, write_parquet};
 pub use table::{
-    Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity, Variability,
-    Write,
+    Calibration, Cell, Column, Levels, Model, Offset, Parameter, Readout, Retention, SCHEMA, Scale, Table, Validity,
+    Variability, Write,
 };
 pub use tensors::{NPZ_NAME, SAFETENSORS_NAME, write_tensors};
 pub use width_curve::WidthCurve;

@@ -115,7 +115,7 @@ pub fn table() -> Result<Table> {
         cell_name: "closed_form".into(),
         profile: "synthetic".into(),
         provenance: BTreeMap::from([("origin".into(), "closed forms; not a characterization".into())]),
-        write: Write { stored_v: Grid::curve("stored_v", "V", driven, written) },
+        write: Write { stored_v: Grid::curve("stored_v", "V", driven, written), sigma_v: None, calibration: None },
         retention: Retention { rate_v_per_s: rate, idle_v_wbl_v: 0.45 },
         cell: Cell::from_charge(charge, 0.45, T_LINEAR_S, 0.1)?,
         cell_v: None,
@@ -134,6 +134,7 @@ pub fn table() -> Result<Table> {
             sigma_offset_signed_c: 1e-15,
             sigma_gain_signed: 0.002,
         }),
+        noise: None,
         costs: vec![Cost {
             name: "cell.energy_read_cell_j".into(),
             unit: "J".into(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::Cost;
 use super::grid::Grid;
+use super::noise::Noise;
 
 /// The schema that this version of the crate writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -54,6 +55,9 @@ pub struct Table {
     /// Spread from cell to cell and converter to converter; absent: not characterized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variability: Option<Variability>,
+    /// What no two writes, reads or conversions have in common; absent: not characterized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// Energy, time and power of the blocks' operations; empty: not characterized.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Cost>,
@@ -105,6 +109,26 @@ pub struct Levels {
 pub struct Write {
     /// Stored voltage right after the write enable closes [V], over `v_driven_v`.
     pub stored_v: Grid,
+    /// Its standard deviation over cells and drivers [V], over `v_driven_v`; absent: not characterized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_v: Option<Grid>,
+    /// The levels to drive so that the stored ones are evenly spaced; absent: not worked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// Calibration of the write DAC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Voltage to drive [V], over `level` (0, 1, ... `scale.levels.stored` - 1).
+    pub driven_v: Grid,
+    /// What is then stored [V], over `level`.
+    pub stored_v: Grid,
+    /// Nominal levels, evenly over the supply, that no driven voltage stores.
+    pub unreachable: Vec<u32>,
+    /// How the levels are placed.
+    pub procedure: String,
 }
 
 /// How stored voltages drift.
@@ -269,6 +293,11 @@ impl Table {
             ("write.stored_v".to_string(), &self.write.stored_v),
             ("retention.rate_v_per_s".to_string(), &self.retention.rate_v_per_s),
         ];
+        grids.extend(self.write.sigma_v.as_ref().map(|grid| ("write.sigma_v".to_string(), grid)));
+        if let Some(calibration) = &self.write.calibration {
+            grids.push(("write.calibration.driven_v".to_string(), &calibration.driven_v));
+            grids.push(("write.calibration.stored_v".to_string(), &calibration.stored_v));
+        }
         for (key, cell) in
             [Some(("cell", &self.cell)), self.cell_v.as_ref().map(|cell| ("cell_v", cell))].into_iter().flatten()
         {
@@ -278,6 +307,9 @@ impl Table {
         grids.push(("readout_signed.width_s".to_string(), &self.readout_signed.width_s));
         if let Some(variability) = &self.variability {
             grids.push(("variability.current_a_per_unit".to_string(), &variability.current_a_per_unit));
+        }
+        if let Some(noise) = &self.noise {
+            grids.extend(noise.grids().map(|(name, grid)| (format!("noise.{name}"), grid)));
         }
         grids.extend(self.costs.iter().filter_map(|cost| Some((cost.key(), cost.curve.as_ref()?))));
         grids

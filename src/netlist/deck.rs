@@ -22,6 +22,9 @@ pub enum AnalysisKind {
     Dc,
     /// `.ac`; the axis is frequency [Hz].
     Ac,
+    /// `.noise`; the axis is frequency [Hz], the signals are `v(onoise_spectrum)` and `v(inoise_spectrum)`, in the output's and
+    /// the input's unit over the root of hertz.
+    Noise,
     /// `.op`; one value per signal.
     OperatingPoint,
 }
@@ -84,6 +87,7 @@ impl Deck {
                 ".tran" => Some(AnalysisKind::Transient),
                 ".dc" => Some(AnalysisKind::Dc),
                 ".ac" => Some(AnalysisKind::Ac),
+                ".noise" => Some(AnalysisKind::Noise),
                 ".op" => Some(AnalysisKind::OperatingPoint),
                 _ => None,
             };
@@ -107,7 +111,7 @@ impl Deck {
         if analyses.len() != 1 {
             let mut problem = Problem::new(Kind::NetlistSyntax, format!("{} analyses in a bench", analyses.len()))
                 .file(path)
-                .accepted("exactly one of .tran, .dc, .ac, .op");
+                .accepted("exactly one of .tran, .dc, .ac, .noise, .op");
             if let Some(second) = analyses.get(1) {
                 problem = problem.file(&second.origin.file).line(second.origin.line);
             }
@@ -284,7 +288,9 @@ impl Deck {
         lines.extend(elements.into_iter().map(|line| (line.text, Some(line.origin))));
         lines.extend(extra.iter().map(|line| (line.clone(), None)));
         if !signals.is_empty() {
-            lines.push((format!(".save {}", signals.join(" ")), None));
+            // Without one of its totals a noise analysis calls itself failed, though its spectra are there.
+            let totals = if self.analysis.kind == AnalysisKind::Noise { " onoise_total" } else { "" };
+            lines.push((format!(".save {}{totals}", signals.join(" ")), None));
         }
         lines.push((".end".to_string(), None));
         let (lines, origins): (Vec<_>, Vec<_>) = lines.into_iter().unzip();

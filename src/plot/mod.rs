@@ -11,6 +11,7 @@
 //! | [`readout`] | `readout` | width against charge of both converters |
 //! | [`variability_levels`] | `variability_levels` | charge of the dice at every level |
 //! | [`variability`] | `variability` | sigma, correlations, converter's offset and gain |
+//! | [`noise`] | `noise` | noise of cell and conversion current over frequency |
 //! | [`validation`] | `validation` | emulator against SPICE |
 //! | [`sweep`] | any sweep's name | every measurement of a sweep, a designer's own included |
 //! | [`schematic`] | a subcircuit's name | its schematic, from the netlist |
@@ -26,6 +27,7 @@ pub mod corners;
 pub mod figure;
 mod histogram;
 pub mod iv;
+pub mod noise;
 pub mod nonlinearity_family;
 pub mod nonlinearity_level;
 pub mod panel;

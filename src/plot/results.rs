@@ -1,6 +1,7 @@
 //! From rows and models to figures: the seam between what is stored and what is drawn.
 
 use super::iv::{Curve, IvData, Merit};
+use super::noise::{NoiseData, NoiseSeries};
 use super::nonlinearity_family::{Against, FamilyCurve, FamilyData};
 use super::nonlinearity_level::{Charges, LevelData};
 use super::readout::{ReadoutData, Transfer};
@@ -11,11 +12,13 @@ use super::variability_levels::{LevelSpread, LevelsData};
 use super::write::{WriteData, WriteSeries};
 use super::{Conditions, Figure};
 use super::{
-    iv, nonlinearity_family, nonlinearity_level, readout, retention, validation, variability, variability_levels, write,
+    iv, noise, nonlinearity_family, nonlinearity_level, readout, retention, validation, variability,
+    variability_levels, write,
 };
 use crate::campaign::{DEVICE_LENGTH_M, Datasets, Models, T_MAX_S, device_curves, device_verdicts};
 use crate::dataset::{Dataset, View};
 use crate::error::{Error, Kind, Problem, Result};
+use crate::fit::noise::Density;
 use crate::fit::readout::ReadoutFit;
 use crate::fit::retention::{PUBLISHED_TAU_S, WriteBitLine};
 use crate::sweep::{DESIGN, HELD_OUT, SET_LABEL};
@@ -73,7 +76,45 @@ impl Results<'_> {
             ("readout", readout::figure(&self.readout()?)),
             ("variability_levels", variability_levels::figure(&self.levels()?)),
             ("variability", variability::figure(&self.variability()?)),
+            ("noise", noise::figure(&self.noise()?)),
         ])
+    }
+
+    /// The cell's spectra at three levels and the conversion current's in the middle of its swing.
+    ///
+    /// # Errors
+    /// [`Kind::FitFailed`] if a sweep is not there.
+    pub fn noise(&self) -> Result<NoiseData> {
+        let model = &self.models.noise.model;
+        let read = self.dataset("read_noise")?;
+        let mut series = Vec::new();
+        let last = model.v_store_v.len().saturating_sub(1);
+        for k in [0, model.v_store_v.len() / 2, last] {
+            let label = format!("cell, stored {:.2} V", model.v_store_v[k]);
+            series.extend(self.spectrum(read, "v_store_v", model.v_store_v[k], label, &model.cell[k])?);
+        }
+        let conversion = self.dataset("conversion_noise")?;
+        let biases = conversion.ok().unique("v_bl_v");
+        if let Some(bias) = biases.get(biases.len() / 2) {
+            series.extend(self.spectrum(conversion, "v_bl_v", *bias, "conversion".to_string(), &model.conversion)?);
+        }
+        Ok(NoiseData { conditions: self.conditions(), t_max_s: T_MAX_S, series })
+    }
+
+    fn spectrum(
+        &self,
+        dataset: &Dataset,
+        parameter: &str,
+        value: f64,
+        label: String,
+        density: &Density,
+    ) -> Result<Option<NoiseSeries>> {
+        let column = "noise_a_per_rthz";
+        let frequency_hz = dataset.grid(column).unwrap_or_default().to_vec();
+        let view = dataset.ok().at(parameter, value);
+        let Some(curve) = view.curve(column).into_iter().flatten().next() else { return Ok(None) };
+        let fitted = frequency_hz.iter().map(|f| density.at(*f).sqrt()).collect();
+        Ok(Some(NoiseSeries { label, frequency_hz, root_density: curve.to_vec(), fitted }))
     }
 
     /// The validation's figure: the age classes of one array on one die.

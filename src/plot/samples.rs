@@ -1,5 +1,6 @@
 //! Realistic synthetic data for every figure, and the tests that draw them.
 
+use super::noise::{NoiseData, NoiseSeries};
 use super::nonlinearity_family::{Against, FamilyCurve, FamilyData};
 use super::nonlinearity_level::{Charges, LevelData};
 use super::readout::{ReadoutData, Transfer};
@@ -209,6 +210,20 @@ fn validation() -> ValidationData {
     }
 }
 
+fn noise() -> NoiseData {
+    let series = |(label, white, flicker): (&str, f64, f64)| {
+        let frequency_hz: Vec<f64> = (0..25).map(|k| 1e3 * 10f64.powf(f64::from(k) / 4.0)).collect();
+        let fitted: Vec<f64> = frequency_hz.iter().map(|f| (white + flicker / f).sqrt()).collect();
+        let root_density = fitted.iter().enumerate().map(|(k, f)| f * (1.0 + 0.01 * (k as f64).sin())).collect();
+        NoiseSeries { label: label.into(), frequency_hz, root_density, fitted }
+    };
+    let series =
+        [("cell, stored -0.02 V", 5e-25, 1e-17), ("cell, stored 0.92 V", 6e-25, 6e-18), ("conversion", 1e-23, 9e-18)]
+            .map(series)
+            .to_vec();
+    NoiseData { conditions: conditions(), t_max_s: 15e-9, series }
+}
+
 /// Every figure by name.
 pub(crate) fn all() -> Vec<(&'static str, Figure)> {
     vec![
@@ -221,6 +236,7 @@ pub(crate) fn all() -> Vec<(&'static str, Figure)> {
         ("readout", readout::figure(&readout())),
         ("variability_levels", variability_levels::figure(&levels())),
         ("variability", variability::figure(&variability())),
+        ("noise", noise::figure(&noise())),
         ("validation", validation::figure(&validation())),
     ]
 }
@@ -275,6 +291,17 @@ fn figures_say_what_is_drawn_in_engineering_units() {
         ),
         ("variability_levels", &["Charge (fC)", "Dice", "300 dice"]),
         ("variability", &["σ of charge (fC)", "by hand (Pelgrom)", "Offset as charge (fC)", "cubic  4"]),
+        (
+            "noise",
+            &[
+                "Frequency",
+                "Current noise",
+                "Error of the density (%)",
+                "held out",
+                "white + flicker",
+                "cell, stored 0.92 V",
+            ],
+        ),
         ("validation", &["SPICE (fraction of full scale)", "oldest", "equal", "limit on the rms, ± 1.0 %"]),
     ];
     for ((name, figure), (same, texts)) in all().into_iter().zip(said) {

@@ -61,6 +61,16 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
          linear in the draws. The map shows which fitted parameters of a cell move together.",
     ),
     (
+        "noise",
+        "Noise",
+        "ngspice's `.noise` of the selected cell's bit-line current at eight stored voltages, of the conversion current while it \
+         flows, and of the comparator with its output held at the crossing. The noise of the stored voltage is kT/C with the \
+         capacitance that the ramp measured.",
+        "Markers are ngspice, lines the sum of a white and a flicker part fitted to every other frequency. A pulse weighs frequencies \
+         up to the dotted line evenly and averages what is faster. What is slower than a token's age moves all reads of a stored \
+         value alike and is not counted as noise.",
+    ),
+    (
         "validation",
         "SPICE against emulator",
         "Whole columns of cells, both converters and the chain between them are simulated in SPICE from stored voltages \
@@ -93,7 +103,7 @@ pub fn scope() -> Vec<String> {
          but belong to no foundry.",
         "One temperature and supply, and typical corners, unless a table above says otherwise.",
         "Mismatch is Pelgrom's local variation of threshold and current factor; no global variation, ageing or gradients.",
-        "Device noise is not part of these transients.",
+        "Device noise is not part of the transients; its model comes from small-signal analyses at fixed operating points.",
         "Fitted models and tables hold inside their validity box; outside of it they refuse.",
     ]
     .map(str::to_string)

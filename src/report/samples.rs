@@ -70,10 +70,11 @@ fn data(svgs: &[(&str, String)]) -> ReportData {
         named.map(|(name, svg)| ReportFigure { svg: svg.clone(), caption: format!("Figure `{name}`.") }).collect()
     };
     let mut experiments: Vec<Experiment> =
-        ["device", "write", "retention", "nonlinearity", "readout", "variability", "validation"]
+        ["device", "write", "retention", "nonlinearity", "readout", "variability", "validation", "noise"]
             .map(experiment)
             .to_vec();
     experiments[0].figures = figures(&["iv"]);
+    experiments[7].figures = figures(&["noise"]);
     experiments[1].figures = figures(&["write"]);
     experiments[1].models = vec![model("write", false)];
     experiments[1].hand_checks = vec![HandCheck {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Hold, check_holds, check_swing, held_out};
 use crate::Result;
-use crate::fit::engine::{self, Loss, Residuals, Start};
-use crate::fit::{ModelFit, Parameter, failed};
+use crate::fit::engine::{Residuals, Start};
+use crate::fit::{ModelFit, Parameter, failed, profile};
 
 /// The published time constant [s].
 pub const PUBLISHED_TAU_S: f64 = 5e-3;
@@ -118,7 +118,7 @@ pub fn fit_exponential(
         if free_target {
             starts.push(Start::free("v_target_v", v_zero_v, 0.1));
         }
-        let solution = engine::solve(name, &Decay { holds: train, free_target, v_zero_v }, &starts, Loss::Square)?;
+        let solution = profile::solve(name, &Decay { holds: train, free_target, v_zero_v }, &starts)?;
         tau_s = solution.values[0];
         intervals[0] = solution.interval(0);
         if free_target {

@@ -38,7 +38,7 @@ pub struct Printed {
 }
 
 impl Script {
-    /// The script that measures on the current plot, left by `analysis`, a command (`tran ...`, `dc ...`, `ac ...`, `op`).
+    /// The script that measures on the current plot, left by `analysis`, a command (`tran ...`, `dc ...`, `ac ...`, `noise ...`, `op`).
     /// `values` are the point's own, for `expr`.
     ///
     /// # Errors
@@ -137,10 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn a_noise_analysis_is_measured_on_its_spectra() {
+        let how = How::At { signal: "v(onoise_spectrum)".into(), at: 1e6 };
+        let lines = script("noise v(out) vin dec 8 1e2 1e10", how).unwrap().lines;
+        assert_eq!(lines[1..3], ["setplot noise1", "set gc_plot=$curplot"]);
+        assert!(lines.iter().any(|line| line.contains("{$gc_plot}.onoise_spectrum")), "{lines:?}");
+    }
+
+    #[test]
     fn an_analysis_whose_axis_is_unknown_is_refused() {
         let at = || How::At { signal: "v(a)".into(), at: 0.0 };
         assert!(script("dc r1 0 1 0.1", at()).is_ok() && script("DC TEMP 0 1 0.1", at()).is_ok());
-        assert_eq!(script("noise v(a) v1 dec 1 1 10", at()).unwrap_err().kind(), Kind::SpecKey);
+        assert_eq!(script("pz a 0 b 0 vol pz", at()).unwrap_err().kind(), Kind::SpecKey);
     }
 
     proptest! {

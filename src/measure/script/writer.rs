@@ -43,14 +43,14 @@ impl AnalysisAxis {
         Ok(match (words.next(), words.next()) {
             (Some("tran"), _) => AnalysisAxis::Real("time"),
             (Some("op"), _) => AnalysisAxis::None,
-            (Some("ac"), _) => AnalysisAxis::Frequency,
+            (Some("ac" | "noise"), _) => AnalysisAxis::Frequency,
             (Some("dc"), Some("temp")) => AnalysisAxis::Real("temp-sweep"),
             (Some("dc"), Some(source)) if source.starts_with('v') => AnalysisAxis::Real("v-sweep"),
             (Some("dc"), Some(source)) if source.starts_with('i') => AnalysisAxis::Real("i-sweep"),
             (Some("dc"), Some(source)) if source.starts_with('r') => AnalysisAxis::Real("res-sweep"),
             _ => {
                 return Err(Problem::new(Kind::SpecKey, format!("the axis of `{analysis}` is not known"))
-                    .accepted("tran, op, ac, and dc over a source, a resistor or temp")
+                    .accepted("tran, op, ac, noise, and dc over a source, a resistor or temp")
                     .into());
             }
         })
@@ -71,6 +71,10 @@ impl<'a> Writer<'a> {
             taken: BTreeSet::new(),
         };
         writer.line("set numdgt=17");
+        if analysis.trim_start().to_ascii_lowercase().starts_with("noise") {
+            // Its totals are the current plot; the spectra are in the one before.
+            writer.line("setplot noise1");
+        }
         writer.line("set gc_plot=$curplot");
         writer.line("setplot new");
         match writer.analysis {
