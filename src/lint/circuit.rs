@@ -132,11 +132,13 @@ impl<'a> Netlist<'a> {
                         Some(block) => block.defaults.extend(assigned),
                         None => {
                             for (name, text) in assigned {
-                                if let Some(value) = self.evaluate(&text) {
-                                    self.values.insert(name.clone(), value);
-                                }
+                                let value = self.evaluate(&text);
+                                let before = value.and_then(|value| self.values.insert(name.clone(), value));
+                                // One value twice is what a technology says and its own files repeat for plain ngspice.
+                                let same = before.is_some() && before == value;
                                 if let Some(earlier) = parameters.insert(name.clone(), line)
                                     && conditional == 0
+                                    && !same
                                 {
                                     self.duplicates.push(("parameter", name, line, earlier));
                                 }
