@@ -173,3 +173,58 @@ fn the_command_takes_levels_and_noise_from_the_table() {
     assert_eq!(noisy, by_library(&Options { noise, evaluation: Evaluation::Factorized, ..options }));
     assert!(!close(&noisy, &plain));
 }
+
+/// What the command line adds to the arrays: each flag changes the outputs as the option of its name does, and nonsense is refused.
+#[test]
+fn flags_for_levels_refresh_and_stuck_cells_are_the_options() {
+    use std::process::Command;
+
+    use gaincell::emulate::{Extent, StuckCell};
+
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("in.npz"), folder.path().join("out.npz"));
+    let mut npz = NpzWriter::create(&input).unwrap();
+    for (name, values) in [("Q", ramp(0.0, 1.0)), ("K", ramp(0.0, 0.9)), ("V", ramp(0.9, 0.0))] {
+        add(&mut npz, name, &SHAPE, &values);
+    }
+    drop(npz);
+    let mut table = synthetic::table().unwrap();
+    table.write_json(folder.path()).unwrap();
+    let emulated = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gaincell"));
+        command.args(["emulate", "--window", "64", "--in"]).arg(&input).arg("--out").arg(&out);
+        command.arg("--table").arg(folder.path()).args(flags).output().unwrap()
+    };
+    let expected = |options: Options| {
+        let options = Options { level: Level::Table, window: 64, tiles: 1, ..options };
+        run(read_inputs(&input).unwrap(), &options, Some(&table)).unwrap()
+    };
+    let level_errors_v = vec![0.0, 0.01, 0.0, -0.02, 0.0, 0.0, 0.03, -0.01];
+    let extent = Extent { slots: 64, tile_tokens: 64, d: 4 };
+    let cases = [
+        (vec!["--level-errors", "0,0.01,0,-0.02,0,0,0.03,-0.01"], Options { level_errors_v, ..Options::default() }),
+        (vec!["--refresh", "2"], Options { refresh_tokens: Some(2), ..Options::default() }),
+        (
+            vec!["--stuck", "0.2", "--stuck-seed", "5"],
+            Options { stuck: StuckCell::draw(5, 0.2, 0, extent, 8), ..Options::default() },
+        ),
+    ];
+    let plain = expected(Options::default());
+    for (flags, options) in cases {
+        let output = emulated(&flags);
+        assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let expected = expected(options);
+        assert_eq!(read(&out, "S").1, expected.s, "{flags:?}");
+        assert_ne!(expected.s, plain.s, "{flags:?} changes nothing");
+    }
+    for (flags, said) in [
+        (vec!["--level-errors", "0.01,0.02"], "2 errors for 8 levels"),
+        (vec!["--refresh", "0"], "a period of 0 tokens"),
+        (vec!["--stuck", "1.5"], "accepted are 0 to 1"),
+        (vec!["--stuck", "0.1", "--no-quantization"], "`--no-quantization` leaves none"),
+    ] {
+        let output = emulated(&flags);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && error.contains(said), "{flags:?}: {error}");
+    }
+}

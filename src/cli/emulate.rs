@@ -8,7 +8,10 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::table_folder;
-use crate::emulate::{Counter, Decay, DieSeed, Evaluation, Level, Noise, Options, Physics, Quantization, emulate_file};
+use crate::emulate::{
+    Counter, Decay, DieSeed, Evaluation, Extent, Level, Noise, Options, Physics, Quantization, StuckCell, emulate_file,
+    read_inputs,
+};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Table;
 
@@ -23,6 +26,7 @@ Examples:
   gaincell emulate --in qkv.npz --out cubic.npz --fidelity published-cubic --decay by-order --no-quantization
   gaincell emulate --in qkv.npz --out ideal-bit-line.npz --without swing,leakage
   gaincell emulate --in qkv.npz --out even.npz --calibrated-levels --noise table
+  gaincell emulate --in qkv.npz --out worn.npz --stuck 0.001 --refresh 256 --level-errors 0,0.002,0,-0.003,0,0,0.001,0
   gaincell emulate --in qkv.npz --out die7.npz --die 7 --leakage-spread 0.3 --noise-cell-c 1e-17 --table results/luts/generic28-gain_cell_6t"
 )]
 pub(super) struct EmulateArgs {
@@ -65,6 +69,24 @@ pub(super) struct EmulateArgs {
     /// Noise of every read from the table: what it says of write, cells and converters at a full pulse
     #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["noise_cell_c", "noise_converter_c"])]
     noise: Option<NoiseSource>,
+    /// Error of the DAC's voltage at each level of K and V, in volts: as many as there are levels
+    #[arg(
+        long,
+        value_name = "V,...",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        conflicts_with = "calibrated_levels"
+    )]
+    level_errors: Vec<f64>,
+    /// Write every stored value again after so many tokens, so that it is never older
+    #[arg(long, value_name = "TOKENS")]
+    refresh: Option<usize>,
+    /// Share of cells that hold the lowest or the highest level whatever is written
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = share)]
+    stuck: f64,
+    /// Seed of the stuck cells
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    stuck_seed: u64,
     /// Noise of each read: standard deviation of the charge of a cell with a pulse, in coulombs
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
     noise_cell_c: f64,
@@ -137,6 +159,11 @@ fn part(name: &str) -> std::result::Result<String, String> {
     if Physics::NAMES.contains(&name) { Ok(name.to_string()) } else { Err(accepted(&Physics::NAMES)) }
 }
 
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    if (0.0..=1.0).contains(&rate) { Ok(rate) } else { Err("accepted are 0 to 1".to_string()) }
+}
+
 fn level(name: &str) -> std::result::Result<Level, String> {
     Level::from_name(name).ok_or_else(|| accepted(Level::ALL.map(Level::name).as_slice()))
 }
@@ -179,10 +206,26 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         Quantization::default()
     };
     let noise = noise(args, table.as_ref())?;
-    let level_errors_v = if args.calibrated_levels { level_errors_v(table.as_ref())? } else { Vec::new() };
+    let level_errors_v =
+        if args.calibrated_levels { level_errors_v(table.as_ref())? } else { args.level_errors.clone() };
     let physics = args.without.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
     let fast = args.fast || noise.is_some() || args.leakage_spread > 0.0;
+    let tiles = args.window.div_ceil(args.tile.max(1));
+    let stuck = match quantization.stored {
+        _ if args.stuck == 0.0 => Vec::new(),
+        Some(levels) => {
+            let [_, _, d] = read_inputs(&args.input)?.shape;
+            let extent = Extent { slots: args.window, tile_tokens: args.tile.max(1), d };
+            StuckCell::draw(args.stuck_seed, args.stuck, 0, extent, levels)
+        }
+        None => {
+            let problem = Problem::new(Kind::Usage, "a cell is stuck at a level, and `--no-quantization` leaves none");
+            return Err(problem.key("--stuck").accepted("quantized K and V").into());
+        }
+    };
     let options = Options {
+        refresh_tokens: args.refresh,
+        stuck,
         evaluation: if fast { Evaluation::Factorized } else { Evaluation::PerCell },
         physics: physics.unwrap_or_default(),
         leakage_sigma: args.leakage_spread,
@@ -194,7 +237,7 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
         quantization,
         window: args.window,
         tile_tokens: args.tile,
-        tiles: args.window.div_ceil(args.tile.max(1)),
+        tiles,
         die: args.die.map(|seed| DieSeed { seed, sample: 0 }),
         ..Options::default()
     };

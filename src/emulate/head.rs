@@ -2,11 +2,11 @@
 
 use super::die::Array;
 use super::fidelity::{Fidelity, Tile};
-use super::options::{Counter, Quantization};
+use super::options::{Counter, Options, Quantization};
 use super::quantize::to_level;
 use super::stuck::StuckCell;
 use crate::error::Result;
-use crate::lut::Tally;
+use crate::lut::{Table, Tally};
 
 /// The shape of a head.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +23,20 @@ pub struct HeadShape {
     pub vdd_v: f64,
     /// Converters.
     pub quantization: Quantization,
+}
+
+impl HeadShape {
+    /// The first head of an array with these options, for tokens of dimension `d`; a table brings its supply.
+    pub fn new(table: &Table, options: &Options, d: usize) -> HeadShape {
+        HeadShape {
+            head: 0,
+            d,
+            window: options.window,
+            tile_tokens: options.tile_tokens,
+            vdd_v: table.scale.vdd_v,
+            quantization: options.quantization,
+        }
+    }
 }
 
 /// What one query gives.
