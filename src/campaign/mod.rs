@@ -37,7 +37,8 @@ pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};
 pub use saved::{
-    SavedModels, merge_summary, models_path, read_json, subtile_path, table_folder, validation_path, write_json,
+    SavedModels, budget_path, merge_summary, models_path, population_path, read_json, subtile_path, table_folder,
+    validation_dies_path, validation_path, write_json,
 };
 pub use spec_verdict::{Dice, SpecVerdict, WorstPoint, spec_verdicts};
 pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, planned_job, run_sweep};

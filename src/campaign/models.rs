@@ -29,7 +29,7 @@ use crate::sweep::{DESIGN, GUARD, HELD_OUT, SET_LABEL};
 use crate::tech::Technology;
 
 /// Sweeps that the models are fitted to, in the order in which they run.
-pub const SWEEPS: [&str; 16] = [
+pub const SWEEPS: [&str; 17] = [
     "device",
     "write",
     "leakage",
@@ -41,6 +41,7 @@ pub const SWEEPS: [&str; 16] = [
     "readout",
     "readout_signed",
     "variability_cell",
+    "variability_branch",
     "variability_readout",
     "variability_write",
     "read_noise",

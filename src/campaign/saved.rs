@@ -64,6 +64,21 @@ pub fn validation_path(project: &Project, tech: &str) -> PathBuf {
     project.results().join("validation").join(format!("{tech}.json"))
 }
 
+/// Where every element of the last validation on mismatch dies is.
+pub fn validation_dies_path(project: &Project, tech: &str) -> PathBuf {
+    project.results().join("validation").join(format!("{tech}-dies.json"))
+}
+
+/// Where the last error budget is.
+pub fn budget_path(project: &Project, tech: &str) -> PathBuf {
+    project.results().join("validation").join(format!("{tech}-budget.json"))
+}
+
+/// Where the last populations of dies are.
+pub fn population_path(project: &Project, tech: &str) -> PathBuf {
+    project.results().join("validation").join(format!("{tech}-population.json"))
+}
+
 /// Where the comparison of a whole sub-tile with its columns is.
 pub fn subtile_path(project: &Project, tech: &str) -> PathBuf {
     project.results().join("validation").join(format!("{tech}-subtile.json"))

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::charge::{StaticCurrent, charge_grid};
-use super::models::{Datasets, Models, STORED_LEVELS, T_MAX_S, dataset, idle_v_wbl_v};
+use super::models::{Datasets, Models, STORED_LEVELS, T_MAX_S, dataset, draw_columns, idle_v_wbl_v};
 use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
+use crate::fit::branch::{BranchSamples, fit_branch};
 use crate::fit::readout::ReadoutFit;
 use crate::fit::{ModelFit, Parameter};
 use crate::lut::{
-    Axis, Calibration, Cell, Column, Cost, Grid, Levels, Model, Noise, Offset, Parameter as TableParameter, Readout,
-    Retention, SCHEMA, Scale, Table, Validity, Variability, Write,
+    Axis, Branch, Calibration, Cell, Column, Cost, Grid, Levels, Model, Noise, Offset, Parameter as TableParameter,
+    Readout, Retention, SCHEMA, Scale, Table, Validity, Variability, Write,
 };
 use crate::sweep::{DESIGN, SET_LABEL};
 use crate::tech::Technology;
@@ -216,17 +217,7 @@ fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
     let Some(sensitivity) = &fit.sensitivity else {
         return Err(Problem::new(Kind::TableInvalid, "the cell's mismatch samples carry no device draws").into());
     };
-    let names: Vec<String> = sensitivity
-        .draws
-        .iter()
-        .map(|name| {
-            let bare = name.trim_start_matches("draw_").trim_end_matches("_v").replacen("xcell_", "", 1);
-            match bare.rsplit_once('_') {
-                Some((device, what)) => format!("{device}.{what}"),
-                None => bare,
-            }
-        })
-        .collect();
+    let names: Vec<String> = sensitivity.draws.iter().map(|column| draw_name(column)).collect();
     let n = names.len();
     let ok = dataset.ok().at("v_store_v", levels[0]);
     let columns = sensitivity.draws.iter().map(|name| ok.numbers(name)).collect::<Result<Vec<_>>>()?;
@@ -239,6 +230,8 @@ fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
         })
         .collect();
     let is_gain = |name: &String| name.ends_with("mulu0");
+    let inside = [levels[0], levels[levels.len() - 1]];
+    let branches = branches(super::models::dataset(datasets, "variability_branch")?, &names, inside)?;
     let readout = &models.variability_readout.model;
     let sigma_gain = readout.sigma(0) / readout.mean[0];
     let sigma_offset_c = readout.sigma(1);
@@ -252,12 +245,62 @@ fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
         mean: vec![0.0; n],
         covariance: (0..n * n).map(|k| if k / n == k % n { variance[k / n] } else { 0.0 }).collect(),
         current_a_per_unit: Grid::new("current_a_per_unit", "A/unit", axes, values.collect()),
+        branches,
         sigma_offset_unsigned_c: sigma_offset_c,
         sigma_gain_unsigned: sigma_gain,
         sigma_offset_signed_c: sigma_offset_c,
         sigma_gain_signed: sigma_gain,
         names,
     })
+}
+
+/// The name of a draw, as in `xmn1.delvto`, from its column.
+fn draw_name(column: &str) -> String {
+    let bare = column.trim_start_matches("draw_").trim_end_matches("_v").replacen("xcell_", "", 1);
+    match bare.rsplit_once('_') {
+        Some((device, what)) => format!("{device}.{what}"),
+        None => bare,
+    }
+}
+
+/// The branches that the word line's levels turn on one by one; a third of the dice judges which threshold is the gate's.
+fn branches(dataset: &Dataset, names: &[String], judged_v: [f64; 2]) -> Result<Vec<Branch>> {
+    let incomplete = |what: String| {
+        let problem = Problem::new(Kind::TableInvalid, what).key(format!("sweep `{}`", dataset.manifest.sweep));
+        problem.help("run the sweep again; failed points are tried again")
+    };
+    let axis = dataset.grid("i_cell_a").ok_or_else(|| incomplete("the branches' current has no grid".to_string()))?;
+    let columns = draw_columns(dataset);
+    let drawn: Vec<String> = columns.iter().map(|column| draw_name(column)).collect();
+    if drawn != names {
+        return Err(incomplete(format!("its draws are {}", drawn.join(", "))).accepted(names.join(", ")).into());
+    }
+    let nominal: Vec<f64> = names.iter().map(|name| if name.ends_with("mulu0") { 1.0 } else { 0.0 }).collect();
+    let shifts: Vec<usize> = (0..names.len()).filter(|k| names[*k].ends_with("delvto")).collect();
+    let mut branches = Vec::new();
+    for (_, view) in dataset.ok().labelled(SET_LABEL, DESIGN).split("v_wl_v") {
+        let drawn = columns.iter().map(|name| view.numbers(name)).collect::<Result<Vec<_>>>()?;
+        let of = |i: usize| drawn.iter().zip(&nominal).map(|(column, nominal)| column[i] - nominal).collect();
+        let samples = BranchSamples {
+            v_store_v: axis.to_vec(),
+            current_a: view.curve("i_cell_a").into_iter().flatten().map(<[f64]>::to_vec).collect(),
+            draws: (0..view.len()).map(of).collect(),
+        };
+        let fit = fit_branch(names, &shifts, &samples, view.len() - view.len() / 3, judged_v)?;
+        let stored = || Axis::new("v_store_v", "V", axis.to_vec());
+        let draws = Axis::new("draw", "1", (0..names.len()).map(|k| k as f64).collect());
+        branches.push(Branch {
+            shifted_by: names[fit.shifted_by].clone(),
+            current_a: Grid::curve("current_a", "A", stored(), fit.current_a),
+            current_a_per_unit: Grid::new(
+                "current_a_per_unit",
+                "A/unit",
+                vec![draws, stored()],
+                fit.current_a_per_unit.concat(),
+            ),
+        });
+    }
+    Ok(branches)
 }
 
 fn parameter(parameter: &Parameter) -> TableParameter {

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::{
-    Datasets, Models, SavedModels, SweepSummary, device_verdicts, models_path, read_datasets, read_json, table_folder,
-    validation_path,
+    Datasets, Models, SavedModels, SweepSummary, budget_path, device_verdicts, models_path, read_datasets, read_json,
+    table_folder, validation_path,
 };
 use crate::error::{Error, Kind, Result};
 use crate::lut::Table;
 use crate::report::{DeviceRow, Experiment, HandCheck, Header, LutSummary, ReportData, SweepRow, experiments, prose};
 use crate::tech::Technology;
-use crate::validate::ValidationCase;
+use crate::validate::{Budget, ValidationCase};
 
 /// What to plot.
 #[derive(Debug, clap::Args)]
@@ -53,6 +53,7 @@ struct Left {
     datasets: Datasets,
     models: Models,
     cases: Vec<ValidationCase>,
+    budgets: Vec<Budget>,
 }
 
 fn left(context: &Context, tech: &Technology) -> Result<Left> {
@@ -60,7 +61,9 @@ fn left(context: &Context, tech: &Technology) -> Result<Left> {
     let saved: SavedModels = read_json(&models_path(&context.project, &tech.name), "fit")?;
     let validation = validation_path(&context.project, &tech.name);
     let cases = if validation.is_file() { read_json(&validation, "validate")? } else { Vec::new() };
-    Ok(Left { datasets, models: saved.models, cases })
+    let budget = budget_path(&context.project, &tech.name);
+    let budgets = if budget.is_file() { read_json(&budget, "validate --budget")? } else { Vec::new() };
+    Ok(Left { datasets, models: saved.models, cases, budgets })
 }
 
 /// The cell that the sweeps are about.
@@ -72,6 +75,9 @@ fn figures(left: &Left, tech: &Technology) -> Result<Vec<(&'static str, crate::p
     let mut figures = results.figures()?;
     if !left.cases.is_empty() {
         figures.push(("validation", results.validation(&left.cases)));
+    }
+    if !left.budgets.is_empty() {
+        figures.push(("budget", crate::plot::budget::figure(&results.conditions(), &left.budgets)));
     }
     Ok(figures)
 }

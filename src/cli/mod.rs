@@ -1,5 +1,6 @@
 //! The command line: the only place that prints.
 
+mod budget;
 mod circuits;
 mod diff;
 mod emulate;
@@ -8,6 +9,7 @@ mod figures;
 mod lint;
 mod models;
 mod output;
+mod population;
 mod run;
 mod schematic;
 mod subtile;

@@ -6,8 +6,9 @@ use serde_json::json;
 use super::Context;
 use super::models::{exported, fitted, model_table};
 use super::output::{note, print, print_json};
+use super::population::{self, populated};
 use super::sweep::{run_named, sweep_table};
-use super::validate::{K_COLUMNS, SEED, V_COLUMNS, validated, validation_table, verdict};
+use super::validate::{DIE_SEED, K_COLUMNS, SEED, V_COLUMNS, dies_of, validated, validation_table, verdict};
 use crate::campaign::{COST_SWEEPS, SWEEPS, is_comparison, merge_summary};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::validate::ValidationRow;
@@ -15,13 +16,19 @@ use crate::validate::ValidationRow;
 /// Which profile to run.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// quick: under three minutes on two cores; full: all 64 K and 64 V columns of a sub-tile, some six minutes
+    /// quick: under three minutes on two cores; full: all 64 K and 64 V columns of a sub-tile, five mismatch dies and
+    /// populations of 200, some half an hour
     #[arg(long, value_enum, default_value_t = Profile::Quick)]
     profile: Profile,
     /// Seed of the validation's stimuli
     #[arg(long, default_value_t = SEED)]
     seed: u64,
 }
+
+/// Mismatch dies of the full profile.
+const DIES: u64 = 5;
+/// Dies of the full profile's populations.
+const POPULATION_DIES: u64 = 200;
 
 /// How much to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,7 +63,16 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     note(context, &format!("{:20} {}", "lookup table", folder.display()));
     let all = u64::from(table.column_k.rows);
     let columns = if args.profile == Profile::Full { [all, all] } else { [K_COLUMNS, V_COLUMNS] };
-    let cases = validated(context, &tech, args.seed, columns, args.profile.name())?;
+    let mut cases = validated(context, &tech, args.seed, columns, args.profile.name(), Vec::new())?;
+    if args.profile == Profile::Full {
+        // Columns of the quick profile: dies add nothing that other columns of a die would not.
+        let dies = dies_of(DIE_SEED, DIES);
+        cases.extend(validated(context, &tech, args.seed, [K_COLUMNS, V_COLUMNS], args.profile.name(), dies)?);
+    }
+    let mut populations = Vec::new();
+    if args.profile == Profile::Full {
+        populations.push(populated(context, &tech, args.seed, DIE_SEED, POPULATION_DIES, args.profile.name())?);
+    }
     let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
     let figures = super::figures::draw(context, &tech)?;
     note(context, &format!("{:20} {figures} figures in {}", "plots", context.project.plots().display()));
@@ -64,14 +80,17 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     note(context, &format!("{:20} {}", "report", report.display()));
     let reports = models.reports();
     if context.common.json {
-        print_json(&json!({"sweeps": sweeps, "models": reports, "validation": rows, "lut": folder, "report": report}))?;
+        print_json(
+            &json!({"sweeps": sweeps, "models": reports, "validation": rows, "populations": populations, "lut": folder, "report": report}),
+        )?;
     } else {
         let (points, cached) = sweeps.iter().fold((0, 0), |(p, c), s| (p + s.points, c + s.cached));
         print(&format!(
-            "\n{}\n{}\n{}\n{points} points, {cached} reused, {:.0} s in all\n",
+            "\n{}\n{}\n{}\n{}{points} points, {cached} reused, {:.0} s in all\n",
             sweep_table(&sweeps),
             model_table(&reports),
             validation_table(&rows),
+            populations.iter().map(|found| population::text(found) + "\n").collect::<String>(),
             started.elapsed().as_secs_f64()
         ))?;
     }
@@ -82,6 +101,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
         return Err(problem.help("look at `outcome` and `message` in points.parquet").into());
     }
     verdict(&rows)?;
+    populations.iter().try_for_each(population::verdict)?;
     let missed: Vec<&str> =
         reports.iter().filter(|r| !r.pass && !is_comparison(&r.name)).map(|r| r.name.as_str()).collect();
     if missed.is_empty() {

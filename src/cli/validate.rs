@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Bar, Batches, note, print, print_json, table};
-use crate::campaign::{merge_summary, table_folder, validation_path, write_json};
+use crate::campaign::{merge_summary, table_folder, validation_dies_path, validation_path, write_json};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::Table;
 use crate::tech::Technology;
 use crate::validate::{
-    BEHAVIOURAL_LIMIT, BehaviouralRow, Setup, Size, Spice, ValidationCase, ValidationRow, behavioural,
+    BEHAVIOURAL_LIMIT, BehaviouralRow, DieOf, Setup, Size, Spice, ValidationCase, ValidationRow, behavioural,
     validate as compare,
 };
 
@@ -30,7 +30,23 @@ pub(super) struct ValidateArgs {
     /// Compare columns of the table's behavioural subcircuits with columns of transistors instead, both in ngspice
     #[arg(long)]
     behavioural: bool,
+    /// Compare this many mismatch dies instead of nominal cells: the same device draws in SPICE and, through the table's
+    /// sensitivity model, in the emulator
+    #[arg(long, value_name = "N", conflicts_with = "behavioural", value_parser = clap::value_parser!(u64).range(1..=64))]
+    dies: Option<u64>,
+    /// Attribute the difference from ideal arithmetic, and from SPICE, to each effect
+    #[arg(long, conflicts_with_all = ["behavioural", "dies"])]
+    budget: bool,
+    /// Compare the populations of eight K columns on this many dies: means, spreads and correlation
+    #[arg(long, value_name = "N", conflicts_with_all = ["behavioural", "dies", "budget"], value_parser = clap::value_parser!(u64).range(2..))]
+    population: Option<u64>,
+    /// Seed of the dies' device draws
+    #[arg(long, default_value_t = DIE_SEED)]
+    die_seed: u64,
 }
+
+/// Seed of the dies; no sweep has it.
+pub(super) const DIE_SEED: u64 = 20_261_130;
 
 /// Seed of the quick profile's stimuli; no sweep has it.
 pub(super) const SEED: u64 = 20_261_123;
@@ -40,13 +56,23 @@ pub(super) const K_COLUMNS: u64 = 32;
 pub(super) const V_COLUMNS: u64 = 16;
 /// Limit on each of the four root mean square errors [full scale].
 const LIMIT: f64 = 0.01;
+/// Limit on a die's largest error [full scale].
+const DIE_WORST_LIMIT: f64 = 0.04;
 
 pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<()> {
     if args.behavioural {
         return validate_behavioural(context, args);
     }
     let tech = context.tech()?;
-    let cases = validated(context, &tech, args.seed, [args.k_columns, args.v_columns], "quick")?;
+    let columns = [args.k_columns, args.v_columns];
+    if args.budget {
+        return super::budget::validate_budget(context, args.seed, columns);
+    }
+    if let Some(dies) = args.population {
+        return super::population::validate_population(context, args.seed, args.die_seed, dies);
+    }
+    let dies = dies_of(args.die_seed, args.dies.unwrap_or(0));
+    let cases = validated(context, &tech, args.seed, columns, "quick", dies)?;
     let rows: Vec<&ValidationRow> = cases.iter().map(|case| &case.row).collect();
     if context.common.json {
         print_json(&rows)?;
@@ -56,24 +82,35 @@ pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<()> {
     verdict(&rows)
 }
 
-/// Compares, saves the cases and merges the rows into the summary.
+/// The first `count` dies of a seed.
+pub(super) fn dies_of(seed: u64, count: u64) -> Vec<DieOf> {
+    (0..count).map(|sample| DieOf { seed, sample }).collect()
+}
+
+/// Compares nominal cells, or each of `dies`; saves the cases and merges the rows into the summary.
 pub(super) fn validated(
     context: &Context,
     tech: &Technology,
     seed: u64,
     [k_columns, v_columns]: [u64; 2],
     profile: &str,
+    dies: Vec<DieOf>,
 ) -> Result<Vec<ValidationCase>> {
     let started = std::time::Instant::now();
     let (table, size) = table_and_size(context, tech, [k_columns, v_columns])?;
-    let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT };
-    let planned = size.kv_levels + 3 * (size.k_columns + size.v_columns);
+    let planned = size.kv_levels + 3 * dies.len().max(1) * (size.k_columns + size.v_columns);
+    let (name, path) = match dies.len() {
+        0 => ("validation", validation_path(&context.project, &tech.name)),
+        _ => ("validation on dies", validation_dies_path(&context.project, &tech.name)),
+    };
+    let worst_limit = (!dies.is_empty()).then_some(DIE_WORST_LIMIT);
+    let setup = Setup { size, seed, profile: profile.to_string(), limit: LIMIT, worst_limit, dies };
     let (cases, runs, cached) = with_spice(context, tech, "validation", planned, |spice| {
         compare(&context.project.benches(), tech, &table, &setup, spice)
     })?;
     let reused = if cached > 0 { format!(", {cached} reused") } else { String::new() };
-    note(context, &format!("{:20} {runs} runs{reused}, {:.1} s", "validation", started.elapsed().as_secs_f64()));
-    write_json(&validation_path(&context.project, &tech.name), &cases)?;
+    note(context, &format!("{name:20} {runs} runs{reused}, {:.1} s", started.elapsed().as_secs_f64()));
+    write_json(&path, &cases)?;
     let entries = cases
         .iter()
         .map(|case| serde_json::to_value(&case.row))
@@ -84,7 +121,11 @@ pub(super) fn validated(
 }
 
 /// The technology's table, and the tile of columns that it is compared on.
-fn table_and_size(context: &Context, tech: &Technology, [k_columns, v_columns]: [u64; 2]) -> Result<(Table, Size)> {
+pub(super) fn table_and_size(
+    context: &Context,
+    tech: &Technology,
+    [k_columns, v_columns]: [u64; 2],
+) -> Result<(Table, Size)> {
     let table = Table::read_json(&table_folder(&context.project, &tech.name)).map_err(|error| {
         if error.kind() == Kind::Io {
             let problem =
@@ -180,7 +221,10 @@ pub(super) fn verdict(rows: &[&ValidationRow]) -> Result<()> {
         .iter()
         .filter(|row| !row.pass)
         .map(|row| {
-            Problem::new(Kind::VerdictFailed, format!("{} {}: {}", row.tech, row.ages, row.shortfalls().join("; ")))
+            Problem::new(
+                Kind::VerdictFailed,
+                format!("{} {}, {}: {}", row.tech, row.die, row.ages, row.shortfalls().join("; ")),
+            )
         })
         .collect();
     Error::collect(problems).map_or(Ok(()), Err)
@@ -192,6 +236,7 @@ pub(super) fn validation_table(rows: &[&ValidationRow]) -> String {
         .iter()
         .map(|r| {
             vec![
+                r.die.clone(),
                 r.ages.clone(),
                 format!("{} x {} + {}", r.rows, r.cols[0], r.cols[1]),
                 percent(r.nrmse_phi),
@@ -210,6 +255,7 @@ pub(super) fn validation_table(rows: &[&ValidationRow]) -> String {
         .collect();
     table(
         &[
+            "die",
             "ages",
             "rows x K + V",
             "phi rms#",

@@ -1,7 +1,7 @@
 //! Sub-tiles whose cells and converters are those of a lookup table.
 
 use super::column::{Converter, LineSums, Reading};
-use super::die::{Array, CellSpread, Die, Extent};
+use super::die::{Array, CellSpread, Die, Extent, Place};
 use super::fidelity::{Fidelity, Tile};
 use super::options::Options;
 use super::quantize::level_code;
@@ -30,7 +30,7 @@ pub struct TableModel {
     /// By (age, level): what building the state clamped.
     clamped: Vec<Tally>,
     /// By (age, level): where the stored voltage lies on the sensitivities' nodes, if there are dies.
-    places: Vec<(usize, f64)>,
+    places: Vec<Place>,
     any_clamped: bool,
     dies: Vec<Die>,
     vdd_v: f64,

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Kind, Result};
-use crate::lut::{Table, Variability, cholesky, locate};
+use crate::lut::{Branch, Pchip, Table, Variability, cholesky, locate};
 use crate::rng;
 
 /// Which of a sub-tile's two arrays.
@@ -112,44 +112,113 @@ impl Draws {
     }
 }
 
-/// A cell's change of current over the stored voltage, on the sensitivity's nodes [A].
+/// A stored voltage as [`CellSpread::delta_a`] wants it: what is the same for all cells is worked out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    v_store_v: f64,
+    node: usize,
+    weight: f64,
+    /// Sum of the branches' nominal currents [A].
+    current_a: f64,
+}
+
+/// How the cells of an array differ from the nominal one: each cell's change of current over the stored voltage.
 #[derive(Debug, Clone)]
 pub struct CellSpread {
-    nodes_v: Vec<f64>,
-    /// Shape (cells, nodes).
-    delta_a: Vec<f64>,
+    response: Response,
+    /// Numbers per cell in `cells`.
+    stride: usize,
+    /// The response's own numbers, cell by cell.
+    cells: Vec<f64>,
+}
+
+#[derive(Debug, Clone)]
+enum Response {
+    /// Changes of current at these stored voltages [V], linear in the draws: cells hold currents [A].
+    Nodes(Vec<f64>),
+    /// Branches: cells hold their draws.
+    Branches(Vec<BranchCurve>),
+}
+
+/// A branch of [`Variability::branches`], ready for use.
+#[derive(Debug, Clone)]
+struct BranchCurve {
+    shifted_by: usize,
+    current_a: Pchip,
+    /// Draws with a response, and that over the current's axis [A/unit].
+    responses: Vec<(usize, Vec<f64>)>,
+}
+
+impl BranchCurve {
+    fn new(names: &[String], branch: &Branch) -> Option<Self> {
+        let responses = (0..names.len()).map(|k| (k, branch.current_a_per_unit.row(k).to_vec()));
+        Some(BranchCurve {
+            shifted_by: names.iter().position(|name| *name == branch.shifted_by)?,
+            current_a: Pchip::new(&branch.current_a.axes[0].values, &branch.current_a.values),
+            responses: responses.filter(|(_, row)| row.iter().any(|s| *s != 0.0)).collect(),
+        })
+    }
+
+    /// Current of the branch with these draws [A].
+    #[inline]
+    fn current_a(&self, v_store_v: f64, draws: &[f64]) -> f64 {
+        let (place, nominal_a) = self.current_a.located(v_store_v - draws[self.shifted_by]);
+        // Responses are small and smooth: linearly between nodes.
+        let (i, x) = (place.interval, place.fraction);
+        self.responses.iter().fold(nominal_a, |sum, (k, row)| sum + draws[*k] * (row[i] + x * (row[i + 1] - row[i])))
+    }
 }
 
 impl CellSpread {
-    /// From draws of shape (cells, names), by the table's sensitivities.
+    /// From draws of shape (cells, names), by the table's branches, or else by its linear sensitivities.
     pub fn new(variability: &Variability, draws: &[f64]) -> Result<Self> {
         let (names, sensitivity) = (variability.names.len(), &variability.current_a_per_unit);
-        let nodes_v = sensitivity.axes[1].values.clone();
         if names == 0 || !draws.len().is_multiple_of(names) || draws.iter().any(|draw| !draw.is_finite()) {
             let message = format!("{} draws are not finite numbers for cells of {names} each", draws.len());
             return Err(Error::new(Kind::BadInput, message));
         }
-        let delta_a = draws
-            .chunks_exact(names)
-            .flat_map(|cell| {
-                (0..nodes_v.len()).map(|node| cell.iter().enumerate().map(|(k, z)| z * sensitivity.row(k)[node]).sum())
-            })
-            .collect();
-        Ok(CellSpread { nodes_v, delta_a })
+        let branches: Option<Vec<BranchCurve>> =
+            variability.branches.iter().map(|branch| BranchCurve::new(&variability.names, branch)).collect();
+        match branches {
+            Some(branches) if !branches.is_empty() => {
+                Ok(CellSpread { response: Response::Branches(branches), stride: names, cells: draws.to_vec() })
+            }
+            _ => {
+                let nodes_v = sensitivity.axes[1].values.clone();
+                let cells = draws.chunks_exact(names).flat_map(|cell| {
+                    let at = |node| cell.iter().enumerate().map(|(k, z)| z * sensitivity.row(k)[node]).sum();
+                    (0..nodes_v.len()).map(at).collect::<Vec<f64>>()
+                });
+                Ok(CellSpread { cells: cells.collect(), stride: nodes_v.len(), response: Response::Nodes(nodes_v) })
+            }
+        }
     }
 
-    /// Where a stored voltage lies on the nodes, to be passed to [`CellSpread::delta_a`].
-    pub fn place(&self, v_store_v: f64) -> (usize, f64) {
-        let place = locate(&self.nodes_v, v_store_v);
-        let (low, high) = (self.nodes_v[place.interval], self.nodes_v[place.interval + 1]);
-        (place.interval, ((v_store_v - low) / (high - low)).clamp(0.0, 1.0))
+    /// A stored voltage [V], to be passed to [`CellSpread::delta_a`] of any die of the same table.
+    pub fn place(&self, v_store_v: f64) -> Place {
+        match &self.response {
+            Response::Nodes(nodes_v) => {
+                let place = locate(nodes_v, v_store_v);
+                Place { v_store_v, node: place.interval, weight: place.fraction, current_a: 0.0 }
+            }
+            Response::Branches(branches) => {
+                let current_a = branches.iter().map(|branch| branch.current_a.at(v_store_v)).sum();
+                Place { v_store_v, node: 0, weight: 0.0, current_a }
+            }
+        }
     }
 
-    /// Change of the current of `cell` [A], linearly between nodes (which commutes with the sum over draws).
+    /// Change of the current of `cell` [A].
     #[inline]
-    pub fn delta_a(&self, cell: usize, (node, weight): (usize, f64)) -> f64 {
-        let row = &self.delta_a[cell * self.nodes_v.len() + node..];
-        row[0] + weight * (row[1] - row[0])
+    pub fn delta_a(&self, cell: usize, place: Place) -> f64 {
+        let own = &self.cells[cell * self.stride..(cell + 1) * self.stride];
+        match &self.response {
+            // Linearly between nodes, which commutes with the sum over draws.
+            Response::Nodes(_) => own[place.node] + place.weight * (own[place.node + 1] - own[place.node]),
+            Response::Branches(branches) => {
+                branches.iter().map(|branch| branch.current_a(place.v_store_v, own)).sum::<f64>() - place.current_a
+            }
+        }
     }
 }
 

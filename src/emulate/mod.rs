@@ -30,7 +30,7 @@ mod stuck;
 pub use array::TableModel;
 pub use attention::{Inputs, Outputs, run, run_with};
 pub use column::{Converter, LineSums, Reading};
-pub use die::{Array, CellSpread, Die, Draws, Extent, cell_instance, readout_instance};
+pub use die::{Array, CellSpread, Die, Draws, Extent, Place, cell_instance, readout_instance};
 pub use factorized::{Factorized, FactorizedHead, Isa, Refusal};
 pub use fidelity::{Fidelity, Tile};
 pub use head::{Attended, Head, HeadShape};

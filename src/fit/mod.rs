@@ -7,12 +7,14 @@
 //! | [`readout`] | `readout`, `readout_signed` | pulse width of the converter against charge |
 //! | [`mod@write`], [`dac`] | `write` | stored against driven level, and the levels to drive |
 //! | [`variability`] | `variability*` | how parameters scatter from cell to cell |
+//! | [`branch`] | | current of a cell's branch under device draws |
 //! | [`noise`] | `noise` | what no two writes, reads or conversions have in common |
 //! | [`device`] | | figures of merit from I-V curves, against targets |
 //!
 //! Below them: [`engine`] (nonlinear least squares), [`profile`] (intervals where curvature lies), [`linear`], [`dual`] (forward derivatives), [`ode`],
 //! [`monotone`], [`stats`], [`split`]. Every fit gets training and test points apart; errors are those of the test points.
 
+pub mod branch;
 pub mod dac;
 pub mod device;
 pub mod dual;

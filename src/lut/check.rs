@@ -121,7 +121,10 @@ impl Table {
         let charges = cells.map(|cell| &cell.charge_c);
         let stored: Vec<&Grid> = std::iter::once(&self.retention.rate_v_per_s)
             .chain(cells.into_iter().flat_map(|cell| cell.grids().map(|(_, grid)| grid)))
-            .chain(self.variability.as_ref().map(|variability| &variability.current_a_per_unit))
+            .chain(self.variability.iter().flat_map(|variability| {
+                std::iter::once(&variability.current_a_per_unit)
+                    .chain(variability.branches.iter().map(|b| &b.current_a))
+            }))
             .chain(self.noise.iter().flat_map(|noise| noise.grids().map(|(_, grid)| grid)))
             .collect();
         check("v_driven_v", validity.v_driven_v, &[&self.write.stored_v], "v_driven_v");
@@ -194,6 +197,24 @@ fn check_variability(variability: &Variability, problems: &mut Vec<Problem>) {
     if sensitivity.axes.first().is_none_or(|axis| axis.values.len() != n) {
         report("current_a_per_unit", "its first axis must have one node per name");
     }
+    for (k, branch) in variability.branches.iter().enumerate() {
+        let mut wrong = |message: &str| {
+            problems.push(Problem::new(Kind::TableInvalid, message).key(format!("variability.branches.{k}")))
+        };
+        let axes = &branch.current_a_per_unit.axes;
+        if !variability.names.contains(&branch.shifted_by) {
+            wrong("`shifted_by` is none of the draws' names");
+        }
+        if axes.len() != 2 || axes[0].values.len() != n || axes[1..] != branch.current_a.axes[..] {
+            wrong("the responses must be over the draws and the current's axis");
+        }
+        branch.current_a.check(&format!("variability.branches.{k}.current_a"), &["v_store_v"], problems);
+        let key = format!("variability.branches.{k}.current_a_per_unit");
+        branch.current_a_per_unit.check(&key, &["draw", "v_store_v"], problems);
+    }
+    let mut report = |key: &str, message: &str| {
+        problems.push(Problem::new(Kind::TableInvalid, message).key(format!("variability.{key}")))
+    };
     let sigmas = [
         variability.sigma_offset_unsigned_c,
         variability.sigma_gain_unsigned,

@@ -12,6 +12,8 @@
 pub struct Location {
     /// Index of the interval's lower node.
     pub interval: usize,
+    /// Share of the interval that lies below the value, 0 to 1.
+    pub fraction: f64,
     /// Weight of the lower node's value.
     pub h00: f64,
     /// Weight of the upper node's value.
@@ -31,7 +33,7 @@ pub fn locate(axis: &[f64], x: f64) -> Location {
     let t = ((x - x0) / length).clamp(0.0, 1.0);
     let (t2, t3) = (t * t, t * t * t);
     let h01 = 3.0 * t2 - 2.0 * t3;
-    Location { interval, h00: 1.0 - h01, h01, h10: (t3 - 2.0 * t2 + t) * length, h11: (t3 - t2) * length }
+    Location { interval, fraction: t, h00: 1.0 - h01, h01, h10: (t3 - 2.0 * t2 + t) * length, h11: (t3 - t2) * length }
 }
 
 impl Location {
@@ -112,6 +114,12 @@ impl Pchip {
     /// The curve at `x`; outside its axis the end value.
     pub fn at(&self, x: f64) -> f64 {
         locate(&self.axis, x).apply(&self.values, &self.slopes)
+    }
+
+    /// Where `x` lies, and the curve there.
+    pub fn located(&self, x: f64) -> (Location, f64) {
+        let place = locate(&self.axis, x);
+        (place, place.apply(&self.values, &self.slopes))
     }
 
     /// The nodes.

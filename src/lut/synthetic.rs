@@ -129,6 +129,7 @@ pub fn table() -> Result<Table> {
             mean: vec![0.0, 0.0],
             covariance: vec![0.01f64.powi(2), 0.0, 0.0, 0.005f64.powi(2)],
             current_a_per_unit: sensitivity,
+            branches: Vec::new(),
             sigma_offset_unsigned_c: 1e-15,
             sigma_gain_unsigned: 0.002,
             sigma_offset_signed_c: 1e-15,

@@ -212,6 +212,10 @@ pub struct Variability {
     /// Change of a cell's current per unit of each draw [A/unit], over `draw` (0, 1, ... in the order of `names`) and
     /// `v_store_v`.
     pub current_a_per_unit: Grid,
+    /// The cell's branches under draws, where they were characterized one by one; the emulator then takes a cell's change from
+    /// them and not from `current_a_per_unit`, which is linear.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<Branch>,
     /// Standard deviation of the first converter's offset [C].
     pub sigma_offset_unsigned_c: f64,
     /// Standard deviation of the first converter's relative gain.
@@ -220,6 +224,20 @@ pub struct Variability {
     pub sigma_offset_signed_c: f64,
     /// Standard deviation of the second converter's relative gain.
     pub sigma_gain_signed: f64,
+}
+
+/// One branch of a cell, which a word line turns on: a transistor gated by the stored voltage and what is in series with it.
+///
+/// `I(V; z) = I_0(V - z_s) + sum_k S_k(V - z_s) z_k`: a threshold shift of the gated transistor is a shift of the stored voltage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    /// Name of the draw z_s that shifts the stored voltage.
+    pub shifted_by: String,
+    /// I_0, drawn from the bit line [A], over `v_store_v`; the axis goes as far beyond `validity.v_store_v` as thresholds shift.
+    pub current_a: Grid,
+    /// S_k [A/unit], over `draw` (0, 1, ... in the order of `names`) and `v_store_v`, on the axis of `current_a`.
+    pub current_a_per_unit: Grid,
 }
 
 /// Least and greatest value of each quantity for which the table holds; within the grids' axes.
@@ -307,6 +325,10 @@ impl Table {
         grids.push(("readout_signed.width_s".to_string(), &self.readout_signed.width_s));
         if let Some(variability) = &self.variability {
             grids.push(("variability.current_a_per_unit".to_string(), &variability.current_a_per_unit));
+            for (k, branch) in variability.branches.iter().enumerate() {
+                grids.push((format!("variability.branches.{k}.current_a"), &branch.current_a));
+                grids.push((format!("variability.branches.{k}.current_a_per_unit"), &branch.current_a_per_unit));
+            }
         }
         if let Some(noise) = &self.noise {
             grids.extend(noise.grids().map(|(name, grid)| (format!("noise.{name}"), grid)));

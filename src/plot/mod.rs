@@ -13,6 +13,7 @@
 //! | [`variability`] | `variability` | sigma, correlations, converter's offset and gain |
 //! | [`noise`] | `noise` | noise of cell and conversion current over frequency |
 //! | [`validation`] | `validation` | emulator against SPICE |
+//! | [`budget`] | `budget` | what each effect does to the error |
 //! | [`sweep`] | any sweep's name | every measurement of a sweep, a designer's own included |
 //! | [`schematic`] | a subcircuit's name | its schematic, from the netlist |
 //!
@@ -21,6 +22,7 @@
 //! and texts, which the [`canvas`] hands to plotters' bitmap and SVG backends. The same data give the same bytes.
 
 pub mod axis;
+pub mod budget;
 pub mod canvas;
 mod compact;
 pub mod corners;

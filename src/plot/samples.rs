@@ -10,7 +10,7 @@ use super::variability::VariabilityData;
 use super::variability_levels::{LevelSpread, LevelsData};
 use super::write::{WriteData, WriteSeries};
 use super::*;
-use crate::validate::Pairs;
+use crate::validate::{Budget, EFFECTS, Pairs, Share};
 
 /// A repeatable standard normal number.
 fn normal(i: usize, k: usize) -> f64 {
@@ -224,6 +224,34 @@ fn noise() -> NoiseData {
     NoiseData { conditions: conditions(), t_max_s: 15e-9, series }
 }
 
+fn budgets() -> Vec<Budget> {
+    let budget = |against: &str, quantity: &str, effects: &[&str], sign: f64| Budget {
+        tech: "generic28".into(),
+        against: against.into(),
+        quantity: quantity.into(),
+        seed: 7,
+        elements: 768,
+        none: if sign < 0.0 { 0.05 } else { 0.0 },
+        all: if sign < 0.0 { 0.002 } else { 0.05 },
+        shares: effects
+            .iter()
+            .enumerate()
+            .map(|(k, effect)| Share {
+                effect: (*effect).into(),
+                alone: sign * 0.04 / (1.0 + k as f64),
+                last: sign * 0.03 / (1.0 + k as f64),
+                shapley: (k < 6).then_some(sign * 0.02 / (1.0 + k as f64)),
+            })
+            .collect(),
+    };
+    vec![
+        budget("ideal", "phi", &EFFECTS, 1.0),
+        budget("ideal", "output", &EFFECTS, 1.0),
+        budget("spice", "phi", &EFFECTS[..5], -1.0),
+        budget("spice", "output", &EFFECTS[..5], -1.0),
+    ]
+}
+
 /// Every figure by name.
 pub(crate) fn all() -> Vec<(&'static str, Figure)> {
     vec![
@@ -238,6 +266,7 @@ pub(crate) fn all() -> Vec<(&'static str, Figure)> {
         ("variability", variability::figure(&variability())),
         ("noise", noise::figure(&noise())),
         ("validation", validation::figure(&validation())),
+        ("budget", budget::figure(&conditions(), &budgets())),
     ]
 }
 
@@ -303,6 +332,7 @@ fn figures_say_what_is_drawn_in_engineering_units() {
             ],
         ),
         ("validation", &["SPICE (fraction of full scale)", "oldest", "equal", "limit on the rms, ± 1.0 %"]),
+        ("budget", &["Change of the rms error (% FS)", "converter-mismatch", "Shapley value", "0.00 to 5.00 %"]),
     ];
     for ((name, figure), (same, texts)) in all().into_iter().zip(said) {
         assert_eq!(name, same);

@@ -80,6 +80,16 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
          before the counter. On the diagonal the two agree. The panels below show the error where it occurs and how it is \
          distributed; the limit applies to the root mean square. Gray: the published cubic on the same charge scale.",
     ),
+    (
+        "budget",
+        "Error budget",
+        "The same sub-tiles are emulated with every effect, with one, with all but one, and with every subset of the six \
+         that matter most. Errors are root mean squares of φ and of a tile's signed output: against ideal arithmetic \
+         (linear products and clips of the same quantized inputs), and against the validation's columns in SPICE.",
+        "A bar is how much the error changes. Against ideal arithmetic an effect adds error; against SPICE, which has all \
+         effects, leaving it out of the emulator does, so that its bars point to the left. Errors add as roots of squares, \
+         and some cancel: an effect alone and the same effect last differ. Shapley values are between and sum to the total.",
+    ),
 ];
 
 /// Names of the experiments that have a text, in the order of the page.

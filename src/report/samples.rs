@@ -45,6 +45,7 @@ fn validation(ages: &str, pass: bool) -> ValidationRow {
         cols: [32, 16],
         ages: ages.into(),
         die: "nominal".into(),
+        die_seed: None,
         seed: 7,
         nrmse_phi: if pass { 0.0031 } else { 0.0131 },
         nrmse_output: 0.0042,
@@ -60,6 +61,7 @@ fn validation(ages: &str, pass: bool) -> ValidationRow {
         nrmse_uncalibrated: [0.006, 0.009],
         full_scale_use: [1.0, 1.01],
         limit: 0.01,
+        worst_limit: None,
         pass,
     }
 }
@@ -70,7 +72,7 @@ fn data(svgs: &[(&str, String)]) -> ReportData {
         named.map(|(name, svg)| ReportFigure { svg: svg.clone(), caption: format!("Figure `{name}`.") }).collect()
     };
     let mut experiments: Vec<Experiment> =
-        ["device", "write", "retention", "nonlinearity", "readout", "variability", "validation", "noise"]
+        ["device", "write", "retention", "nonlinearity", "readout", "variability", "validation", "noise", "budget"]
             .map(experiment)
             .to_vec();
     experiments[0].figures = figures(&["iv"]);
@@ -90,6 +92,7 @@ fn data(svgs: &[(&str, String)]) -> ReportData {
     experiments[4].figures = figures(&["readout"]);
     experiments[5].figures = figures(&["variability_levels", "variability"]);
     experiments[6].figures = figures(&["validation"]);
+    experiments[8].figures = figures(&["budget"]);
     let device = |figure: &str, unit: &str, target: f64, ratio: f64| DeviceRow {
         flavour: "nfet_svt".into(),
         figure: figure.into(),

@@ -81,8 +81,53 @@ fn micrometres(metres: f64) -> f64 {
     (metres * 1e6 * digits).round() / digits
 }
 
+/// A transistor under mismatch: what is drawn for it, and how a draw reaches it.
+///
 /// Pelgrom's law: sigma(V_T) = A_vt / sqrt(W L), sigma(beta)/beta = A_beta / sqrt(W L), independent for every device
 /// (M. J. M. Pelgrom et al., IEEE J. Solid-State Circuits 24, 1433 (1989)).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mismatched {
+    /// Path of its wrapper, as in `xcell.xmn1`.
+    pub path: String,
+    /// Standard deviation of its threshold [V].
+    pub sigma_delvto_v: f64,
+    /// Standard deviation of its current factor, relative.
+    pub sigma_mulu0: f64,
+    /// What the netlist and the process corner give it: threshold shift [V] and factor of the mobility.
+    nominal: [f64; 2],
+    /// Path of the MOSFET inside the wrapper.
+    mosfet: String,
+}
+
+impl Mismatched {
+    /// A device of a deck.
+    ///
+    /// # Errors
+    /// A wrapper that the technology does not have.
+    pub fn new(device: &DeviceInstance, tech: &Technology) -> Result<Mismatched> {
+        let root_area = (device.w_m * device.l_m).sqrt();
+        Ok(Mismatched {
+            path: device.path.clone(),
+            sigma_delvto_v: tech.a_vt_v_m / root_area,
+            sigma_mulu0: tech.a_beta_m / root_area,
+            nominal: [device.delvto_v, device.mulu0],
+            mosfet: tech.device(&device.wrapper)?.mosfet.clone(),
+        })
+    }
+
+    /// Commands that give the same device at `path` this deviation of its threshold [V] and this factor of its mobility; `alter`
+    /// is absolute, so both stand on what the netlist gives.
+    pub fn alters(&self, path: &str, delvto_v: f64, mulu0: f64) -> [String; 2] {
+        let target = format!("@m.{path}.{}", self.mosfet);
+        let [nominal_v, nominal] = self.nominal;
+        [
+            format!("alter {target}[delvto] = {:e}", nominal_v + delvto_v),
+            format!("alter {target}[mulu0] = {:e}", nominal * mulu0),
+        ]
+    }
+}
+
+/// A sample's draws for one device, as commands and as columns of its row.
 pub(super) fn draw(
     device: &DeviceInstance,
     tech: &Technology,
@@ -91,15 +136,10 @@ pub(super) fn draw(
     values: &mut BTreeMap<String, f64>,
     alters: &mut Vec<String>,
 ) -> Result<()> {
-    let root_area = (device.w_m * device.l_m).sqrt();
-    let delvto_v = rng::normal(seed, sample, &device.path, "delvto") * tech.a_vt_v_m / root_area;
-    let mulu0 = 1.0 + rng::normal(seed, sample, &device.path, "mulu0") * tech.a_beta_m / root_area;
-    // A draw stands on what the netlist and the process corner give the device.
-    let altered = device.mulu0 * mulu0;
-    let mosfet = &tech.device(&device.wrapper)?.mosfet;
-    let target = format!("@m.{}.{mosfet}", device.path);
-    alters.push(format!("alter {target}[delvto] = {:e}", device.delvto_v + delvto_v));
-    alters.push(format!("alter {target}[mulu0] = {altered:e}"));
+    let mismatched = Mismatched::new(device, tech)?;
+    let delvto_v = rng::normal(seed, sample, &device.path, "delvto") * mismatched.sigma_delvto_v;
+    let mulu0 = 1.0 + rng::normal(seed, sample, &device.path, "mulu0") * mismatched.sigma_mulu0;
+    alters.extend(mismatched.alters(&device.path, delvto_v, mulu0));
     let column = device.path.replace('.', "_");
     values.insert(format!("draw_{column}_delvto_v"), delvto_v);
     values.insert(format!("draw_{column}_mulu0"), mulu0);

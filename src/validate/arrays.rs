@@ -29,11 +29,13 @@ pub enum Drive<'a> {
     Lines(&'a [Option<WordLine>]),
 }
 
-/// Widths [s] and recorded word lines of the K columns' converters.
+/// Widths [s] and recorded word lines of the K columns' converters. `mismatch` are each column's commands for its devices;
+/// empty for nominal ones.
 pub fn k_columns(
     bench: &Column,
     stored_v: &[Vec<f64>],
     drive: &Drive<'_>,
+    mismatch: &[Vec<String>],
     spice: &mut Spice<'_>,
 ) -> Result<(Vec<f64>, Vec<Option<WordLine>>)> {
     let (analysis, t_stop_s) = bench.analysis()?;
@@ -44,9 +46,11 @@ pub fn k_columns(
     };
     let requests: Vec<Request> = stored_v
         .iter()
-        .map(|column| {
+        .enumerate()
+        .map(|(j, column)| {
             let mut alters = bench.store(column);
             alters.extend(pulses.iter().cloned());
+            alters.extend(mismatch.get(j).into_iter().flatten().cloned());
             Request { alters, analysis: analysis.clone(), t_stop_s, measurements: vec![bench.width()] }
         })
         .collect();
@@ -63,12 +67,14 @@ pub fn k_columns(
     Ok((widths, lines))
 }
 
-/// Signed outputs of the V columns as fractions of T_max.
+/// Signed outputs of the V columns as fractions of T_max; `mismatch` as for the K columns.
+#[allow(clippy::too_many_arguments)]
 pub fn v_columns(
     bench: &Column,
     cell: &str,
     stored_v: &[Vec<f64>],
     lines: &[Option<WordLine>],
+    mismatch: &[Vec<String>],
     t_max_s: f64,
     spice: &mut Spice<'_>,
 ) -> Result<Vec<f64>> {
@@ -77,8 +83,9 @@ pub fn v_columns(
     let measurements = vec![bench.width(), bench.sign()];
     let requests: Vec<Request> = stored_v
         .iter()
-        .map(|column| Request {
-            alters: bench.store(column),
+        .enumerate()
+        .map(|(d, column)| Request {
+            alters: bench.store(column).into_iter().chain(mismatch.get(d).into_iter().flatten().cloned()).collect(),
             analysis: analysis.clone(),
             t_stop_s,
             measurements: measurements.clone(),

@@ -77,7 +77,7 @@ pub fn behavioural(
     let widths_s: Vec<f64> = stimuli.query.iter().map(|q| t_max_s * *q as f64 / (size.q_levels - 1) as f64).collect();
 
     let k_bench = Column::new(bench("column_k.cir")?, size.rows, &overrides)?;
-    let (of_transistors, lines) = k_columns(&k_bench, &keys, &Drive::Pulses(&widths_s), spice)?;
+    let (of_transistors, lines) = k_columns(&k_bench, &keys, &Drive::Pulses(&widths_s), &[], spice)?;
     let k_wall_s = median(&spice.wall_s);
     let k_table = table_bench("column_k_table.cir", UNSIGNED, &table.column_k)?;
     let of_table = k_table_columns(&k_table, &format!("{CELL}_k"), &keys, &widths_s, spice)?;
@@ -87,7 +87,7 @@ pub fn behavioural(
 
     let lines: Vec<Option<WordLine>> = (0..size.rows).map(|row| lines[row % lines.len()].clone()).collect();
     let v_bench = Column::new(bench("column_v.cir")?, size.rows, &overrides)?;
-    let of_transistors = v_columns(&v_bench, CELL, &values, &lines, t_max_s, spice)?;
+    let of_transistors = v_columns(&v_bench, CELL, &values, &lines, &[], t_max_s, spice)?;
     let v_wall_s = median(&spice.wall_s);
     let edges: Vec<f64> = lines.iter().flatten().map(|line| line.edge_time_s(table.scale.vdd_v)).collect();
     let edge_s = edges.iter().sum::<f64>() / edges.len().max(1) as f64;
@@ -96,7 +96,7 @@ pub fn behavioural(
     // ngspice begins anew behind every vertex; a behavioural cell sees no more of an edge than its time and its length.
     let straight = |line: &Option<WordLine>| line.as_ref()?.straight(edge_s, table.scale.vdd_v);
     let straight: Vec<Option<WordLine>> = lines.iter().map(straight).collect();
-    let of_table = v_columns(&v_table, &cell, &values, &straight, t_max_s, spice)?;
+    let of_table = v_columns(&v_table, &cell, &values, &straight, &[], t_max_s, spice)?;
     let v = row("V", size.rows, of_transistors, of_table, [v_wall_s, median(&spice.wall_s)]);
     Ok([k, v])
 }

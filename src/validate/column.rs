@@ -92,6 +92,13 @@ impl Column {
         self
     }
 
+    /// The same for cells whose devices are altered. A worker keeps its circuit from run to run and nominal runs alter no device:
+    /// the two must never share one.
+    pub fn with_mismatch(mut self) -> Column {
+        self.models.push("* the devices of every cell are altered".to_string());
+        self
+    }
+
     /// A parameter of the bench.
     pub fn value(&self, name: &str) -> f64 {
         self.values.get(name).copied().unwrap_or(f64::NAN)

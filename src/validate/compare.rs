@@ -9,11 +9,12 @@ use std::path::Path;
 
 use super::arrays::{CELL, Drive, k_columns, scalar, v_columns};
 use super::column::{Column, WordLine};
+use super::dies::{CellDevices, DieOf};
 use super::spice::{Request, Spice};
 use super::stimuli::{AgeClass, Size, Stimuli};
 use super::verdict::{Pairs, ValidationCase, ValidationRow};
 use crate::dataset::Value;
-use crate::emulate::{Options, TableModel, cubic};
+use crate::emulate::{Array, Die, Extent, Options, TableModel, cubic};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::{Table, Tally};
 use crate::measure::{How, Measurement};
@@ -33,6 +34,10 @@ pub struct Setup {
     pub profile: String,
     /// Limit on the four root mean square errors [full scale].
     pub limit: f64,
+    /// Limit on the largest errors [full scale], if there is one.
+    pub worst_limit: Option<f64>,
+    /// Mismatch dies; empty for nominal cells.
+    pub dies: Vec<DieOf>,
 }
 
 /// Time after the start of a write at which the cell holds and its age is 0 [s]; as in the retention sweep.
@@ -44,7 +49,7 @@ const PUBLISHED_VDD_V: f64 = 0.9;
 /// Codes are compared where the width is further than this from a code's boundary [full scale].
 const CODE_MARGIN: f64 = 0.01;
 
-/// Runs every age class.
+/// Runs every age class, of nominal cells or of each die.
 ///
 /// # Errors
 /// The simulator's, the table's; [`Kind::OutsideValidity`] if a stimulus leaves the table.
@@ -62,31 +67,78 @@ pub fn validate(
     ages.sort_unstable();
     ages.dedup();
     let overrides = tech.overrides();
-    let held = hold(bench("retention.cir")?, &overrides, table, setup, &ages, spice)?;
-    let k_bench = Column::new(bench("column_k.cir")?, setup.size.rows, &overrides)?;
-    let v_bench = Column::new(bench("column_v.cir")?, setup.size.rows, &overrides)?;
+    let retention = bench("retention.cir")?;
+    let devices = CellDevices::of(&retention, tech, "xcell", &retention.values(&overrides)?)?;
+    let held = hold(retention, &overrides, table, setup.size, &ages, spice)?;
+    let column = |name: &str| -> Result<Column> {
+        let column = Column::new(bench(name)?, setup.size.rows, &overrides)?;
+        Ok(if setup.dies.is_empty() { column } else { column.with_mismatch() })
+    };
+    let (k_bench, v_bench) = (column("column_k.cir")?, column("column_v.cir")?);
     let options = Options { quantization: crate::emulate::Quantization::OFF, ..Options::default() };
-    let model = TableModel::new(table, &options, Vec::new())?;
+    // Column j of the K array and row j of the V array are slot j: the tile has as many slots as rows.
+    let extent = Extent { slots: setup.size.rows, tile_tokens: options.tile_tokens, d: setup.size.rows };
+    let dies = setup.dies.iter().map(|die| {
+        let variability = table.variability.as_ref().ok_or_else(|| {
+            Problem::new(Kind::TableInvalid, format!("table {} was made without variability", table.name))
+        })?;
+        Die::from_draws(table, &devices.emulated(*die, variability, extent)?, extent)
+    });
+    let dies = dies.collect::<Result<Vec<Die>>>()?;
+    let model = TableModel::new(table, &options, dies.clone())?;
     let line = crate::emulate::Physics { readout: false, ..options.physics };
-    let uncalibrated = TableModel::new(table, &Options { physics: line, ..options.clone() }, Vec::new())?;
-    let models = [&model, &uncalibrated];
-    stimuli.iter().map(|s| tile(&k_bench, &v_bench, table, models, setup, s, &held, spice)).collect()
+    let uncalibrated = TableModel::new(table, &Options { physics: line, ..options.clone() }, dies)?;
+    let bench = Bench { k: &k_bench, v: &v_bench, table, models: [&model, &uncalibrated], setup, held: &held, extent };
+    if setup.dies.is_empty() {
+        return stimuli.iter().map(|s| tile(&bench, s, None, spice)).collect();
+    }
+    let dies = setup.dies.iter().enumerate();
+    let cases = dies.flat_map(|(head, die)| stimuli.iter().map(move |s| (s, (head, *die))));
+    cases.map(|(s, (head, die))| tile(&bench, s, Some(OnDie { head, die, devices: &devices }), spice)).collect()
+}
+
+/// What all tiles of a comparison share.
+struct Bench<'a> {
+    k: &'a Column,
+    v: &'a Column,
+    table: &'a Table,
+    /// The emulator, and the same with ideal converters.
+    models: [&'a TableModel; 2],
+    setup: &'a Setup,
+    held: &'a Held,
+    extent: Extent,
+}
+
+/// A die: its number among the emulator's heads, and how SPICE gets it.
+#[derive(Clone, Copy)]
+struct OnDie<'a> {
+    head: usize,
+    die: DieOf,
+    devices: &'a CellDevices,
+}
+
+impl OnDie<'_> {
+    /// Commands for a column of cells by (slot, dimension).
+    fn alters(self, extent: Extent, array: Array, cells: impl Iterator<Item = (usize, usize)>) -> Vec<String> {
+        let names: Vec<String> = cells.map(|(slot, dimension)| extent.instance(array, slot, dimension)).collect();
+        self.devices.alters(self.die, &names)
+    }
 }
 
 /// Stored voltage by level, then age.
-type Held = Vec<BTreeMap<usize, f64>>;
+pub(super) type Held = Vec<BTreeMap<usize, f64>>;
 
-fn level_v(table: &Table, level: usize, size: Size) -> f64 {
+pub(super) fn level_v(table: &Table, level: usize, size: Size) -> f64 {
     table.scale.vdd_v * level as f64 / (size.kv_levels - 1) as f64
 }
 
 /// Writes every level by its transistors and holds it; one run per level reaches every age. A hold that does not conserve
 /// charge is refused.
-fn hold(
+pub(super) fn hold(
     deck: Deck,
     of_tech: &BTreeMap<String, f64>,
     table: &Table,
-    setup: &Setup,
+    size: Size,
     ages: &[usize],
     spice: &mut Spice<'_>,
 ) -> Result<Held> {
@@ -100,9 +152,9 @@ fn hold(
     ];
     let parameters = ["v_level".to_string(), "v_wbl".to_string()];
     let mut requests = Vec::new();
-    for level in 0..setup.size.kv_levels {
+    for level in 0..size.kv_levels {
         let mut overrides = of_tech.clone();
-        overrides.insert("v_level".to_string(), level_v(table, level, setup.size));
+        overrides.insert("v_level".to_string(), level_v(table, level, size));
         overrides.insert("v_wbl".to_string(), table.retention.idle_v_wbl_v);
         let values = deck.values(&overrides)?;
         requests.push(Request {
@@ -136,17 +188,8 @@ fn hold(
         .collect()
 }
 
-#[allow(clippy::too_many_arguments)]
-fn tile(
-    k_bench: &Column,
-    v_bench: &Column,
-    table: &Table,
-    [model, uncalibrated]: [&TableModel; 2],
-    setup: &Setup,
-    stimuli: &Stimuli,
-    held: &Held,
-    spice: &mut Spice<'_>,
-) -> Result<ValidationCase> {
+fn tile(bench: &Bench<'_>, stimuli: &Stimuli, die: Option<OnDie<'_>>, spice: &mut Spice<'_>) -> Result<ValidationCase> {
+    let Bench { table, models: [model, uncalibrated], setup, held, extent, .. } = *bench;
     let (size, t_max_s) = (setup.size, table.scale.t_max_s);
     let widths_s: Vec<f64> =
         stimuli.query.iter().map(|code| t_max_s * *code as f64 / (size.q_levels - 1) as f64).collect();
@@ -159,50 +202,90 @@ fn tile(
         .zip(&stimuli.key_ages)
         .map(|(column, age)| column.iter().map(|level| voltage(*level, *age)).collect())
         .collect();
-    let (phi_s, lines) = k_columns(k_bench, &stored, &Drive::Pulses(&widths_s), spice)?;
+    let k_mismatch = die.map(|die| {
+        let columns = (0..size.k_columns).map(|j| die.alters(extent, Array::K, (0..size.rows).map(move |i| (j, i))));
+        columns.collect::<Vec<_>>()
+    });
+    let k_mismatch = k_mismatch.unwrap_or_default();
+    let (phi_s, lines) = k_columns(bench.k, &stored, &Drive::Pulses(&widths_s), &k_mismatch, spice)?;
 
-    // K array in the emulator: from levels and ages alone.
-    let mut tally = Tally::default();
-    let mut phi = Pairs::default();
-    let (mut phi_published, mut phi_line, mut output_line) = (Pairs::default(), Pairs::default(), Pairs::default());
-    let mut emulated_s = Vec::new();
-    for (j, column) in stimuli.keys.iter().enumerate() {
-        let age = stimuli.key_ages[j];
-        let own = column
-            .iter()
-            .map(|level| model.stored_v(level_v(table, *level, size), age, &mut tally))
-            .collect::<Result<Vec<f64>>>()?;
-        let reading = model.column_k(&own, &widths_s, None, &mut tally)?;
-        phi.push(phi_s[j] / t_max_s, reading.fraction);
-        emulated_s.push(reading.fraction * t_max_s);
-        phi_line.push(phi_s[j] / t_max_s, uncalibrated.column_k(&own, &widths_s, None, &mut tally)?.fraction);
-        phi_published.push(phi_s[j] / t_max_s, published_phi(table, column, age, &widths_s, size));
-    }
+    // K array in the emulator: from levels, ages and draws alone.
+    let head = die.map(|die| die.head);
+    let own_phi = emulated_phi(model, table, size, stimuli, head)?;
+    let of_line = emulated_phi(uncalibrated, table, size, stimuli, head)?;
+    let in_spice: Vec<f64> = phi_s.iter().map(|width_s| width_s / t_max_s).collect();
+    let published = stimuli
+        .keys
+        .iter()
+        .zip(&stimuli.key_ages)
+        .map(|(column, age)| published_phi(table, column, *age, &widths_s, size));
+    let pairs = |emulated: Vec<f64>, spice: &[f64]| Pairs { spice: spice.to_vec(), emulated };
+    let phi_published = pairs(published.collect(), &in_spice);
+    let phi_line = pairs(of_line, &in_spice);
 
     // V array: SPICE's own pulses there, the emulator's own phi here.
     // Fewer K columns than V rows drive several rows each, on both sides.
     let driver = |row: usize| row % size.k_columns;
     let lines: Vec<Option<WordLine>> = (0..size.rows).map(|row| lines[driver(row)].clone()).collect();
-    let own_phi_s: Vec<f64> = (0..size.rows).map(|row| emulated_s[driver(row)]).collect();
     let rows: Vec<Vec<f64>> = stimuli
         .values
         .iter()
         .map(|column| column.iter().zip(&stimuli.value_ages).map(|(level, age)| voltage(*level, *age)).collect())
         .collect();
-    let outputs = v_columns(v_bench, CELL, &rows, &lines, t_max_s, spice)?;
-    let mut output = Pairs::default();
-    for (d, column) in stimuli.values.iter().enumerate() {
-        let own = column
-            .iter()
-            .zip(&stimuli.value_ages)
-            .map(|(level, age)| model.stored_v(level_v(table, *level, size), *age, &mut tally))
-            .collect::<Result<Vec<f64>>>()?;
-        let reading = model.column_v(&own, &own_phi_s, None, &mut tally)?;
-        output.push(outputs[d], reading.fraction);
-        output_line.push(outputs[d], uncalibrated.column_v(&own, &own_phi_s, None, &mut tally)?.fraction);
-    }
+    let v_mismatch = die.map(|die| {
+        let columns = (0..size.v_columns).map(|d| die.alters(extent, Array::V, (0..size.rows).map(move |i| (i, d))));
+        columns.collect::<Vec<_>>()
+    });
+    let v_mismatch = v_mismatch.unwrap_or_default();
+    let outputs = v_columns(bench.v, CELL, &rows, &lines, &v_mismatch, t_max_s, spice)?;
+    let emulated = emulated_output(model, table, size, stimuli, &own_phi, head)?;
+    let output_line = pairs(emulated_output(uncalibrated, table, size, stimuli, &own_phi, head)?, &outputs);
+    let (phi, output) = (pairs(own_phi, &in_spice), pairs(emulated, &outputs));
     let before = [phi_line.score().nrmse, output_line.score().nrmse];
-    Ok(case(table, setup, stimuli, phi, output, phi_published, before))
+    Ok(case(table, setup, stimuli, die.map(|die| die.die), [phi, output, phi_published], before))
+}
+
+/// phi of the emulator's K columns, from levels, ages and a die's draws alone; `head` is the die's number.
+pub(super) fn emulated_phi(
+    model: &TableModel,
+    table: &Table,
+    size: Size,
+    stimuli: &Stimuli,
+    head: Option<usize>,
+) -> Result<Vec<f64>> {
+    let widths_s: Vec<f64> =
+        stimuli.query.iter().map(|code| table.scale.t_max_s * *code as f64 / (size.q_levels - 1) as f64).collect();
+    let mut tally = Tally::default();
+    let columns = stimuli.keys.iter().zip(&stimuli.key_ages).enumerate();
+    columns
+        .map(|(j, (column, age))| {
+            let stored = column.iter().map(|level| model.stored_v(level_v(table, *level, size), *age, &mut tally));
+            let stored = stored.collect::<Result<Vec<f64>>>()?;
+            Ok(model.column_k(&stored, &widths_s, head.map(|head| (head, j)), &mut tally)?.fraction)
+        })
+        .collect()
+}
+
+/// Signed outputs of its V columns, driven by these phi.
+pub(super) fn emulated_output(
+    model: &TableModel,
+    table: &Table,
+    size: Size,
+    stimuli: &Stimuli,
+    phi: &[f64],
+    head: Option<usize>,
+) -> Result<Vec<f64>> {
+    let widths_s: Vec<f64> = (0..size.rows).map(|row| phi[row % size.k_columns] * table.scale.t_max_s).collect();
+    let mut tally = Tally::default();
+    let columns = stimuli.values.iter().enumerate();
+    columns
+        .map(|(d, column)| {
+            let cells = column.iter().zip(&stimuli.value_ages);
+            let stored = cells.map(|(level, age)| model.stored_v(level_v(table, *level, size), *age, &mut tally));
+            let stored = stored.collect::<Result<Vec<f64>>>()?;
+            Ok(model.column_v(&stored, &widths_s, head.map(|head| (head, 0, d)), &mut tally)?.fraction)
+        })
+        .collect()
 }
 
 /// phi by the published cubic and its decay (convention 1) on the table's charge scale.
@@ -248,9 +331,8 @@ fn case(
     table: &Table,
     setup: &Setup,
     stimuli: &Stimuli,
-    phi: Pairs,
-    output: Pairs,
-    phi_published: Pairs,
+    die: Option<DieOf>,
+    [phi, output, phi_published]: [Pairs; 3],
     nrmse_uncalibrated: [f64; 2],
 ) -> ValidationCase {
     let (first, second) = (phi.score(), output.score());
@@ -270,7 +352,8 @@ fn case(
         rows: setup.size.rows,
         cols: [setup.size.k_columns, setup.size.v_columns],
         ages: stimuli.ages.name().to_string(),
-        die: "nominal".to_string(),
+        die: die.map_or_else(|| "nominal".to_string(), DieOf::name),
+        die_seed: die.map(|die| die.seed),
         seed: setup.seed,
         nrmse_phi: first.nrmse,
         nrmse_output: second.nrmse,
@@ -286,6 +369,7 @@ fn case(
         nrmse_uncalibrated,
         full_scale_use: [full_scale_use(table, false), full_scale_use(table, true)],
         limit: setup.limit,
+        worst_limit: setup.worst_limit,
         pass: false,
     };
     row.pass = row.shortfalls().is_empty();

@@ -103,8 +103,8 @@ pub fn subtile(
 
     let (began, cached) = (Instant::now(), spice.cached);
     let drive = driver_lines(bench("wordline.cir")?, &k_bench, n, &widths_s, spice)?;
-    let (phi_s, lines) = k_columns(&k_bench, &keys, &Drive::Lines(&drive), spice)?;
-    let outputs = v_columns(&v_bench, CELL, &values, &lines, t_max_s, spice)?;
+    let (phi_s, lines) = k_columns(&k_bench, &keys, &Drive::Lines(&drive), &[], spice)?;
+    let outputs = v_columns(&v_bench, CELL, &values, &lines, &[], t_max_s, spice)?;
     let fresh = |cached_before: usize, spice: &Spice<'_>, began: Instant| {
         (spice.cached == cached_before).then(|| began.elapsed().as_secs_f64())
     };

@@ -102,6 +102,9 @@ pub struct ValidationRow {
     pub ages: String,
     /// Mismatch die, or `nominal`.
     pub die: String,
+    /// Seed of the die's draws; none for nominal cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub die_seed: Option<u64>,
     /// Seed of the stimuli.
     pub seed: u64,
     /// Error of phi [full scale].
@@ -133,6 +136,9 @@ pub struct ValidationRow {
     pub full_scale_use: [f64; 2],
     /// Limit on the four errors [full scale].
     pub limit: f64,
+    /// Limit on the largest errors [full scale], if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_limit: Option<f64>,
     /// The verdict.
     pub pass: bool,
 }
@@ -153,6 +159,11 @@ impl ValidationRow {
                     100.0 * value,
                     100.0 * self.limit
                 ));
+            }
+        }
+        for (name, value) in [("worst_phi", self.worst_phi), ("worst_output", self.worst_output)] {
+            if let Some(limit) = self.worst_limit.filter(|limit| !(value <= *limit)) {
+                found.push(format!("{name} is {:.3} % of full scale, limit {:.3} %", 100.0 * value, 100.0 * limit));
             }
         }
         for (name, value, least) in [
