@@ -174,7 +174,9 @@ fn unused(input: &Input<'_>, reached: &BTreeSet<String>, findings: &mut Vec<Find
         for name in
             super::words(line).iter().skip(1).filter_map(|w| w.split_once('=').map(|(name, _)| name.to_string()))
         {
-            if uses.get(&name).copied().unwrap_or(0) < 2 {
+            // What a technology says stands where the bench includes it, whether the bench needs it or not.
+            let said = input.tech.is_some_and(|tech| tech.sizes.iter().any(|(size, _)| *size == name));
+            if !said && uses.get(&name).copied().unwrap_or(0) < 2 {
                 findings.push(Finding::note("unused", format!("parameter `{name}` is not used")).at(&line.origin));
             }
         }
