@@ -5,8 +5,9 @@
 //! width (the word line's kick on the stored node, edges) is small and bends less: that is interpolated, and the static current is
 //! known on a fine grid.
 
+use super::rows::incomplete;
 use crate::dataset::Dataset;
-use crate::error::{Kind, Problem, Result};
+use crate::error::Result;
 use crate::lut::{Axis, Grid};
 use crate::spline::Spline;
 use crate::sweep::{DESIGN, SET_LABEL};
@@ -28,10 +29,7 @@ pub(super) fn charge_grid(dataset: &Dataset, width_column: Option<&str>) -> Resu
             let measured = width_column.map_or_else(|| Ok(nominal.clone()), |name| rows.numbers(name))?;
             if charge.len() != swept.len() {
                 let message = format!("{} of {} pulse widths are there at {v_store_v} V", charge.len(), swept.len());
-                return Err(Problem::new(Kind::TableInvalid, message)
-                    .key(format!("sweep `{}`", dataset.manifest.sweep))
-                    .help("run the sweep again; failed points are tried again")
-                    .into());
+                return Err(incomplete(dataset, message).into());
             }
             let mut pairs: Vec<(f64, f64)> = measured.into_iter().zip(charge).filter(|(t, _)| *t > 0.0).collect();
             pairs.push((0.0, 0.0));
@@ -64,18 +62,16 @@ impl StaticCurrent {
     /// From the static sweep.
     ///
     /// # Errors
-    /// [`Kind::TableInvalid`] if the sweep has no grid of stored voltages or no curve at some bit line.
+    /// [`crate::error::Kind::TableInvalid`] if the sweep has no grid of stored voltages or no curve at some bit line.
     pub(super) fn new(dataset: &Dataset) -> Result<Self> {
-        let missing = |what: String| {
-            Problem::new(Kind::TableInvalid, what)
-                .key(format!("sweep `{}`", dataset.manifest.sweep))
-                .help("run the sweep again; failed points are tried again")
-        };
-        let axis = dataset.grid("i_cell_a").ok_or_else(|| missing("the static current has no grid".to_string()))?;
+        let axis = dataset
+            .grid("i_cell_a")
+            .ok_or_else(|| incomplete(dataset, "the static current has no grid".to_string()))?;
         let (mut v_bl_v, mut curves) = (Vec::new(), Vec::new());
         for (at, view) in dataset.ok().labelled(SET_LABEL, DESIGN).split("v_bl_v") {
             let curve = view.curve("i_cell_a").into_iter().flatten().next();
-            let curve = curve.ok_or_else(|| missing(format!("the static current at {at} V is not there")))?;
+            let curve =
+                curve.ok_or_else(|| incomplete(dataset, format!("the static current at {at} V is not there")))?;
             curves.push(Spline::not_a_knot(axis.to_vec(), curve.to_vec())?);
             v_bl_v.push(at);
         }
@@ -91,7 +87,7 @@ impl StaticCurrent {
     /// The charge on the static sweep's stored voltages, between the grid's own least and greatest.
     ///
     /// # Errors
-    /// [`Kind::OutsideValidity`] if the static sweep does not reach that far.
+    /// [`crate::error::Kind::OutsideValidity`] if the static sweep does not reach that far.
     pub(super) fn refine(&self, grid: &Grid) -> Result<Grid> {
         let [levels, widths, lines] = [0, 1, 2].map(|axis| &grid.axes[axis].values);
         let [first, last] = grid.axes[0].span();
@@ -119,6 +115,7 @@ impl StaticCurrent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     /// Current of a transistor that turns on at 0.45 V over 30 mV [A].
     fn current_a(v: f64, v_bl_v: f64) -> f64 {

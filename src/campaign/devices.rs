@@ -1,6 +1,6 @@
 //! Transfer curves of every flavour, and their figures of merit against the technology's targets.
 
-use super::models::{Datasets, dataset};
+use super::rows::{Datasets, dataset};
 use crate::dataset::{Dataset, View};
 use crate::error::{Kind, Problem, Result};
 use crate::fit::device::{DeviceCurves, DeviceOptions, TransferCurve, extract};

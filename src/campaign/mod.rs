@@ -9,11 +9,13 @@ mod estimate;
 mod forecast;
 mod guard;
 mod explain;
+mod mismatch;
 mod models;
 mod multifidelity;
 mod noise;
 mod refine;
 mod provenance;
+mod rows;
 mod saved;
 mod spec_verdict;
 mod sweep_run;
@@ -30,12 +32,11 @@ pub use explain::{
 };
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
-pub use models::{
-    Datasets, Models, STORED_LEVELS, SWEEPS, T_MAX_S, fit_models, idle_v_wbl_v, is_comparison, read_datasets,
-};
+pub use models::{Models, STORED_LEVELS, SWEEPS, fit_models, idle_v_wbl_v, is_comparison, read_datasets};
 pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};
+pub use rows::{Datasets, T_MAX_S};
 pub use saved::{
     SavedModels, budget_path, merge_summary, models_path, population_path, read_json, subtile_path, table_folder,
     validation_dies_path, validation_path, write_json,

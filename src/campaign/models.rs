@@ -1,14 +1,14 @@
 //! Rows to models: which columns of which sweep feed which fit.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::mismatch::{BOOTSTRAP, variability_cell, variability_readout, variability_write};
 use super::noise::noise;
+use super::rows::{Datasets, T_MAX_S, capacitance, charges, dataset, holds, leakage, set};
 use super::usable::check_datasets;
 use super::{FloorFinding, floor_findings, latest_run};
-use crate::dataset::{Dataset, Row, View};
-use crate::error::{Error, Kind, Problem, Result};
+use crate::dataset::Dataset;
+use crate::error::{Kind, Problem, Result};
 use crate::fit::dac::{DacCalibration, calibrate};
 use crate::fit::noise::NoiseFit;
 use crate::fit::nonlinearity::{
@@ -17,15 +17,14 @@ use crate::fit::nonlinearity::{
 };
 use crate::fit::readout::{ConversionPoint, ReadoutFit, ReadoutOptions, fit_readout, fit_readout_signed};
 use crate::fit::retention::{
-    CapacitancePoint, ExponentialFit, ExponentialKind, Hold, LeakageFit, LeakageOptions, LeakagePoint, WriteBitLine,
-    fit_exponential, fit_leakage, frozen_holds,
+    ExponentialFit, ExponentialKind, Hold, LeakageFit, LeakageOptions, WriteBitLine, fit_exponential, fit_leakage,
+    frozen_holds,
 };
-use crate::fit::split;
-use crate::fit::variability::{Quantity, Samples, VariabilityFit, fit_variability};
+use crate::fit::variability::VariabilityFit;
 use crate::fit::write::{WriteFit, WritePoint, fit_write};
 use crate::fit::{ModelFit, Parameter};
 use crate::project::Project;
-use crate::sweep::{DESIGN, GUARD, HELD_OUT, SET_LABEL};
+use crate::sweep::{DESIGN, HELD_OUT};
 use crate::tech::Technology;
 
 /// Sweeps that the models are fitted to, in the order in which they run.
@@ -49,22 +48,11 @@ pub const SWEEPS: [&str; 17] = [
     "comparator_noise",
 ];
 
-/// Longest word-line pulse of the arrays [s].
-pub const T_MAX_S: f64 = 15e-9;
 /// Levels that K and V are stored with.
 pub const STORED_LEVELS: u32 = 8;
-/// The supply that the benches' own numbers are for [V]; theirs scale with the technology's.
-const BENCH_VDD_V: f64 = 0.9;
 /// Limits on held-out errors, as fractions of full scale.
 /// Noise: charges follow a density's root.
 const LIMITS: Limits = Limits { write: 0.01, retention: 0.01, nonlinearity: 0.01, readout: 0.01, noise: 0.1 };
-/// Mismatch samples of which the last third is held out.
-const HELD_OUT_SHARE: f64 = 1.0 / 3.0;
-/// Resamples behind the confidence intervals of distributions and transients.
-const BOOTSTRAP: usize = 200;
-/// Standard error of a normal sample's 1 % quantile, times the root of its size: sqrt(p (1 - p)) / pdf(quantile) [sigma].
-const QUANTILE_ERROR: f64 = 3.733;
-
 struct Limits {
     write: f64,
     retention: f64,
@@ -72,9 +60,6 @@ struct Limits {
     readout: f64,
     noise: f64,
 }
-
-/// The datasets of every sweep by name.
-pub type Datasets = BTreeMap<String, Dataset>;
 
 /// Every fitted model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,11 +154,6 @@ pub fn idle_v_wbl_v(tech: &Technology) -> f64 {
 /// Those of [`latest_run`] and of reading a run.
 pub fn read_datasets(project: &Project, tech: &str) -> Result<Datasets> {
     SWEEPS.iter().map(|name| Ok(((*name).to_string(), Dataset::read(&latest_run(project, name, tech)?)?))).collect()
-}
-
-/// The dataset of one sweep.
-pub(super) fn dataset<'a>(datasets: &'a Datasets, name: &str) -> Result<&'a Dataset> {
-    datasets.get(name).ok_or_else(|| Error::new(Kind::Internal, format!("dataset `{name}` was not read")))
 }
 
 /// Fits every model.
@@ -274,10 +254,6 @@ fn weaknesses(dataset: &Dataset) -> Vec<String> {
     left_out.into_iter().chain(floor_findings(dataset).into_iter().map(moved)).collect()
 }
 
-fn set<'a>(dataset: &'a Dataset, label: &str) -> View<'a> {
-    dataset.ok().labelled(SET_LABEL, label)
-}
-
 fn write(dataset: &Dataset, tech: &Technology) -> Result<WriteFit> {
     let points = |label: &str| -> Result<Vec<WritePoint>> {
         let view = set(dataset, label);
@@ -317,91 +293,6 @@ fn describe_dac(dac: &DacCalibration, fit: &mut ModelFit) {
     ));
 }
 
-pub(super) fn grid<'a>(dataset: &'a Dataset, column: &str) -> Result<&'a [f64]> {
-    dataset.grid(column).ok_or_else(|| {
-        Problem::new(Kind::FitFailed, format!("sweep `{}` has no curve `{column}`", dataset.manifest.sweep))
-            .help("compare the sweep file with the one that the project ships")
-            .into()
-    })
-}
-
-/// `i_leak_a` is the current that the cell drives into its node; the fit's leakage leaves it.
-fn leakage(dataset: &Dataset) -> Result<Vec<LeakagePoint>> {
-    let axis = grid(dataset, "i_leak_a")?;
-    let mut points = Vec::new();
-    for (v_wbl_v, view) in dataset.ok().split("v_wbl_v") {
-        for curve in view.curve("i_leak_a").into_iter().flatten() {
-            points.extend(axis.iter().zip(curve).map(|(v_store_v, current)| LeakagePoint {
-                v_store_v: *v_store_v,
-                v_wbl_v,
-                leakage_a: -current,
-            }));
-        }
-    }
-    Ok(points)
-}
-
-/// C = I / (dV/dt) on the bench's ramp, at 0.9 V of 1 V in 1 us from -0.05 V; the mean over the hold biases.
-fn capacitance(dataset: &Dataset, tech: &Technology) -> Result<Vec<CapacitancePoint>> {
-    const RAMP_START_S: f64 = 1e-9;
-    let ramp_v_per_s = 1e6 * (tech.vdd_v / BENCH_VDD_V);
-    let ramp_from_v = -0.05 * (tech.vdd_v / BENCH_VDD_V);
-    let axis = grid(dataset, "i_ramp_a")?;
-    let view = dataset.ok();
-    let curves: Vec<&[f64]> = view.curve("i_ramp_a").into_iter().flatten().collect();
-    if curves.is_empty() {
-        let problem = Problem::new(Kind::FitFailed, "no good row of the capacitance sweep").key("retention");
-        return Err(problem.help("look at the sweep's failed rows, then run it again").into());
-    }
-    Ok(axis
-        .iter()
-        .enumerate()
-        .map(|(k, t)| CapacitancePoint {
-            v_store_v: ramp_from_v + ramp_v_per_s * (t - RAMP_START_S),
-            c_store_f: curves.iter().map(|c| c[k]).sum::<f64>() / curves.len() as f64 / ramp_v_per_s,
-        })
-        .collect())
-}
-
-fn holds(dataset: &Dataset) -> Result<(Vec<Hold>, Vec<Hold>)> {
-    const START_S: f64 = 60e-9;
-    let axis = grid(dataset, "v_hold_v")?;
-    let of = |label: &str| -> Result<Vec<Hold>> {
-        let view = set(dataset, label);
-        let (bias, start) = (view.numbers("v_wbl_v")?, view.numbers("v_start_v")?);
-        let level = view.numbers("v_level_v")?;
-        let curves = view.curve("v_hold_v");
-        Ok((0..bias.len())
-            .filter_map(|k| {
-                let curve = curves[k]?;
-                Some(Hold {
-                    name: format!("v_level_v = {:.3}, v_wbl_v = {:.3}", level[k], bias[k]),
-                    write_bit_line: WriteBitLine::Constant { v_wbl_v: bias[k] },
-                    t_s: std::iter::once(START_S).chain(axis.iter().copied()).collect(),
-                    v_store_v: std::iter::once(start[k]).chain(curve.iter().copied()).collect(),
-                })
-            })
-            .collect())
-    };
-    Ok((of(DESIGN)?, of(HELD_OUT)?))
-}
-
-fn charges(dataset: &Dataset, label: &str) -> Result<Vec<ChargePoint>> {
-    let view = set(dataset, label);
-    let (v_store_v, t_pulse_s) = (view.numbers("v_store_v")?, view.numbers("t_pulse_s")?);
-    let (v_bl_v, charge_c) = (view.numbers("v_bl_v")?, view.numbers("charge_c")?);
-    Ok((0..v_store_v.len())
-        .map(|k| ChargePoint {
-            v_store_v: v_store_v[k],
-            t_pulse_s: t_pulse_s[k],
-            v_bl_v: v_bl_v[k],
-            charge_c: charge_c[k],
-        })
-        // The sweep goes a little beyond: a converter's full pulse is some picoseconds longer than T_max.
-        .filter(|point| point.t_pulse_s <= T_MAX_S * (1.0 + 1e-9))
-        .collect())
-}
-
 fn every_other_level(points: &[ChargePoint]) -> (Vec<ChargePoint>, Vec<ChargePoint>) {
     let mut levels: Vec<f64> = points.iter().map(|p| p.v_store_v).collect();
     levels.sort_by(f64::total_cmp);
@@ -425,104 +316,4 @@ fn readout(dataset: &Dataset, tech: &Technology, signed: bool) -> Result<Readout
     };
     let fit = if signed { fit_readout_signed } else { fit_readout };
     fit(&points(DESIGN)?, &points(HELD_OUT)?, LIMITS.readout, &ReadoutOptions::new(T_MAX_S))
-}
-
-/// Names of the columns that hold device draws.
-pub(super) fn draw_columns(dataset: &Dataset) -> Vec<String> {
-    dataset.manifest.values.iter().map(|c| c.name.clone()).filter(|name| name.starts_with("draw_")).collect()
-}
-
-/// One row per sample: `of(view of the sample)`, and the sample's draws.
-fn samples(
-    dataset: &Dataset,
-    draws: &[String],
-    of: impl Fn(&View<'_>) -> Result<Vec<f64>>,
-) -> Result<(Samples, Samples)> {
-    let ok = dataset.ok();
-    let split = ok.split("sample");
-    // A guard's repetition of one of its points is none of the sample's.
-    let own = |row: &Row| row.labels.get(SET_LABEL).is_none_or(|set| set != GUARD);
-    let wanted = dataset.all().at("sample", 0.0).filter(own).len();
-    let mut rows: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
-    for (_, view) in &split {
-        // A sample that lost a point has no complete set of parameters; it counts as missing.
-        if view.len() == wanted {
-            let drawn = draws.iter().map(|name| Ok(view.numbers(name)?[0])).collect::<Result<Vec<f64>>>()?;
-            rows.push((of(view)?, drawn));
-        }
-    }
-    let count = rows.len();
-    let held_out = (count as f64 * HELD_OUT_SHARE).round() as usize;
-    let (train, test) = split::by(count, |k| k >= count - held_out).apply(&rows);
-    let gather = |rows: Vec<(Vec<f64>, Vec<f64>)>| {
-        let (values, draws) = rows.into_iter().unzip();
-        Samples { values, draws }
-    };
-    Ok((gather(train), gather(test)))
-}
-
-/// Limit on the error of a distribution's figures: three standard errors of the 1 % quantile that the held-out samples
-/// themselves have, for the quantity that scatters most. A smaller error cannot be told from chance.
-fn distribution_limit(quantities: &[Quantity], train: &Samples, test: &Samples) -> f64 {
-    let spread = |k: usize| {
-        let n = train.values.len() as f64;
-        let mean = train.values.iter().map(|v| v[k]).sum::<f64>() / n;
-        (train.values.iter().map(|v| (v[k] - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
-    };
-    let widest = quantities.iter().enumerate().map(|(k, q)| spread(k) / q.full_scale).fold(0.0, f64::max);
-    3.0 * QUANTILE_ERROR / (test.values.len() as f64).sqrt() * widest
-}
-
-fn variability_cell(dataset: &Dataset) -> Result<VariabilityFit> {
-    let draws = draw_columns(dataset);
-    let levels = dataset.ok().unique("v_store_v");
-    let current = |view: &View<'_>| -> Result<Vec<f64>> {
-        levels.iter().map(|v| Ok(view.at("v_store_v", *v).numbers("charge_c")?[0] / T_MAX_S)).collect()
-    };
-    let (train, test) = samples(dataset, &draws, current)?;
-    let full_scale = train.values.iter().flatten().fold(0.0, |m: f64, v| m.max(v.abs()));
-    let quantities: Vec<Quantity> = levels
-        .iter()
-        .map(|v| Quantity { name: format!("current_at_{:.3}v_a", v), unit: "A".into(), full_scale })
-        .collect();
-    let limit = distribution_limit(&quantities, &train, &test);
-    fit_variability(&quantities, &draws, &train, &test, limit, BOOTSTRAP, 1)
-}
-
-/// Offset and gain of each converter, from the line through its widths.
-fn variability_readout(dataset: &Dataset) -> Result<VariabilityFit> {
-    let line = |view: &View<'_>| -> Result<Vec<f64>> {
-        let (charge_c, width_s) = (view.numbers("q_in_c")?, view.numbers("t_width_s")?);
-        let n = charge_c.len() as f64;
-        let (mean_q, mean_t) = (charge_c.iter().sum::<f64>() / n, width_s.iter().sum::<f64>() / n);
-        let covariance: f64 = charge_c.iter().zip(&width_s).map(|(q, t)| (q - mean_q) * (t - mean_t)).sum();
-        let gain = covariance / charge_c.iter().map(|q| (q - mean_q).powi(2)).sum::<f64>();
-        Ok(vec![gain, mean_q - mean_t / gain])
-    };
-    let (train, test) = samples(dataset, &[], line)?;
-    let gain = train.values.iter().map(|v| v[0]).sum::<f64>() / train.values.len().max(1) as f64;
-    let quantities = [
-        Quantity { name: "gain_s_per_c".into(), unit: "s/C".into(), full_scale: gain },
-        Quantity { name: "offset_c".into(), unit: "C".into(), full_scale: T_MAX_S / gain },
-    ];
-    let limit = distribution_limit(&quantities, &train, &test);
-    let mut fit = fit_variability(&quantities, &[], &train, &test, limit, BOOTSTRAP, 2)?;
-    fit.fit.name = "variability_readout".to_string();
-    Ok(fit)
-}
-
-/// Stored voltages of the levels, die by die, from half the supply.
-fn variability_write(dataset: &Dataset, tech: &Technology) -> Result<VariabilityFit> {
-    let levels = dataset.ok().unique("v_level_v");
-    let stored = |view: &View<'_>| -> Result<Vec<f64>> {
-        levels.iter().map(|v| Ok(view.at("v_level_v", *v).numbers("v_stored_v")?[0])).collect()
-    };
-    let (train, test) = samples(dataset, &[], stored)?;
-    let quantity =
-        |v: &f64| Quantity { name: format!("stored_at_{v:.3}v_v"), unit: "V".into(), full_scale: tech.vdd_v };
-    let quantities: Vec<Quantity> = levels.iter().map(quantity).collect();
-    let limit = distribution_limit(&quantities, &train, &test);
-    let mut fit = fit_variability(&quantities, &[], &train, &test, limit, BOOTSTRAP, 3)?;
-    fit.fit.name = "variability_write".to_string();
-    Ok(fit)
 }

@@ -1,6 +1,6 @@
 //! Rows of the noise sweeps to the noise model.
 
-use super::models::{Datasets, T_MAX_S, dataset, grid};
+use super::rows::{Datasets, T_MAX_S, dataset, grid};
 use super::table::column_bench;
 use crate::dataset::{Dataset, View};
 use crate::error::{Kind, Problem, Result};

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::models::{Datasets, Models};
+use super::models::Models;
+use super::rows::Datasets;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::project::Project;
 

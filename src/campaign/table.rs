@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::charge::{StaticCurrent, charge_grid};
-use super::models::{Datasets, Models, STORED_LEVELS, T_MAX_S, dataset, draw_columns, idle_v_wbl_v};
+use super::mismatch::draw_columns;
+use super::models::{Models, STORED_LEVELS, idle_v_wbl_v};
+use super::rows::{Datasets, T_MAX_S, dataset, incomplete};
 use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
 use crate::fit::branch::{BranchSamples, fit_branch};
@@ -212,14 +214,14 @@ fn readout(fit: &ReadoutFit) -> Readout {
 
 fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
     let fit = &models.variability.model;
-    let dataset = dataset(datasets, "variability_cell")?;
-    let levels = dataset.ok().unique("v_store_v");
+    let cells = dataset(datasets, "variability_cell")?;
+    let levels = cells.ok().unique("v_store_v");
     let Some(sensitivity) = &fit.sensitivity else {
         return Err(Problem::new(Kind::TableInvalid, "the cell's mismatch samples carry no device draws").into());
     };
     let names: Vec<String> = sensitivity.draws.iter().map(|column| draw_name(column)).collect();
     let n = names.len();
-    let ok = dataset.ok().at("v_store_v", levels[0]);
+    let ok = cells.ok().at("v_store_v", levels[0]);
     let columns = sensitivity.draws.iter().map(|name| ok.numbers(name)).collect::<Result<Vec<_>>>()?;
     // Draws are independent by construction; their spread is the one that was drawn.
     let variance: Vec<f64> = columns
@@ -231,7 +233,7 @@ fn variability(models: &Models, datasets: &Datasets) -> Result<Variability> {
         .collect();
     let is_gain = |name: &String| name.ends_with("mulu0");
     let inside = [levels[0], levels[levels.len() - 1]];
-    let branches = branches(super::models::dataset(datasets, "variability_branch")?, &names, inside)?;
+    let branches = branches(dataset(datasets, "variability_branch")?, &names, inside)?;
     let readout = &models.variability_readout.model;
     let sigma_gain = readout.sigma(0) / readout.mean[0];
     let sigma_offset_c = readout.sigma(1);
@@ -265,15 +267,14 @@ fn draw_name(column: &str) -> String {
 
 /// The branches that the word line's levels turn on one by one; a third of the dice judges which threshold is the gate's.
 fn branches(dataset: &Dataset, names: &[String], judged_v: [f64; 2]) -> Result<Vec<Branch>> {
-    let incomplete = |what: String| {
-        let problem = Problem::new(Kind::TableInvalid, what).key(format!("sweep `{}`", dataset.manifest.sweep));
-        problem.help("run the sweep again; failed points are tried again")
-    };
-    let axis = dataset.grid("i_cell_a").ok_or_else(|| incomplete("the branches' current has no grid".to_string()))?;
+    let axis =
+        dataset.grid("i_cell_a").ok_or_else(|| incomplete(dataset, "the branches' current has no grid".to_string()))?;
     let columns = draw_columns(dataset);
     let drawn: Vec<String> = columns.iter().map(|column| draw_name(column)).collect();
     if drawn != names {
-        return Err(incomplete(format!("its draws are {}", drawn.join(", "))).accepted(names.join(", ")).into());
+        return Err(incomplete(dataset, format!("its draws are {}", drawn.join(", ")))
+            .accepted(names.join(", "))
+            .into());
     }
     let nominal: Vec<f64> = names.iter().map(|name| if name.ends_with("mulu0") { 1.0 } else { 0.0 }).collect();
     let shifts: Vec<usize> = (0..names.len()).filter(|k| names[*k].ends_with("delvto")).collect();

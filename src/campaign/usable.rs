@@ -1,6 +1,6 @@
 //! Whether the rows of the sweeps can be fitted at all: told before any fit starts, of all sweeps at once.
 
-use super::models::Datasets;
+use super::rows::Datasets;
 use crate::dataset::{Dataset, Outcome, Value};
 use crate::error::{Error, Kind, Problem, Result};
 
