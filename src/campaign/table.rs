@@ -293,6 +293,7 @@ fn branches(dataset: &Dataset, names: &[String], judged_v: [f64; 2]) -> Result<V
         branches.push(Branch {
             shifted_by: names[fit.shifted_by].clone(),
             current_a: Grid::curve("current_a", "A", stored(), fit.current_a),
+            mean_change_a: Grid::curve("mean_change_a", "A", stored(), fit.mean_change_a),
             current_a_per_unit: Grid::new(
                 "current_a_per_unit",
                 "A/unit",

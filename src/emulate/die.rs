@@ -145,6 +145,8 @@ enum Response {
 struct BranchCurve {
     shifted_by: usize,
     current_a: Pchip,
+    /// What the draws' squares add on average, over the current's axis [A].
+    mean_change_a: Vec<f64>,
     /// Draws with a response, and that over the current's axis [A/unit].
     responses: Vec<(usize, Vec<f64>)>,
 }
@@ -155,6 +157,7 @@ impl BranchCurve {
         Some(BranchCurve {
             shifted_by: names.iter().position(|name| *name == branch.shifted_by)?,
             current_a: Pchip::new(&branch.current_a.axes[0].values, &branch.current_a.values),
+            mean_change_a: branch.mean_change_a.values.clone(),
             responses: responses.filter(|(_, row)| row.iter().any(|s| *s != 0.0)).collect(),
         })
     }
@@ -165,7 +168,9 @@ impl BranchCurve {
         let (place, nominal_a) = self.current_a.located(v_store_v - draws[self.shifted_by]);
         // Responses are small and smooth: linearly between nodes.
         let (i, x) = (place.interval, place.fraction);
-        self.responses.iter().fold(nominal_a, |sum, (k, row)| sum + draws[*k] * (row[i] + x * (row[i + 1] - row[i])))
+        let between = |row: &[f64]| row[i] + x * (row[i + 1] - row[i]);
+        let drawn_a = nominal_a + between(&self.mean_change_a);
+        self.responses.iter().fold(drawn_a, |sum, (k, row)| sum + draws[*k] * between(row))
     }
 }
 

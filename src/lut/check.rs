@@ -208,7 +208,11 @@ fn check_variability(variability: &Variability, problems: &mut Vec<Problem>) {
         if axes.len() != 2 || axes[0].values.len() != n || axes[1..] != branch.current_a.axes[..] {
             wrong("the responses must be over the draws and the current's axis");
         }
+        if branch.mean_change_a.axes != branch.current_a.axes {
+            wrong("the mean change must be over the current's axis");
+        }
         branch.current_a.check(&format!("variability.branches.{k}.current_a"), &["v_store_v"], problems);
+        branch.mean_change_a.check(&format!("variability.branches.{k}.mean_change_a"), &["v_store_v"], problems);
         let key = format!("variability.branches.{k}.current_a_per_unit");
         branch.current_a_per_unit.check(&key, &["draw", "v_store_v"], problems);
     }

@@ -228,7 +228,8 @@ pub struct Variability {
 
 /// One branch of a cell, which a word line turns on: a transistor gated by the stored voltage and what is in series with it.
 ///
-/// `I(V; z) = I_0(V - z_s) + sum_k S_k(V - z_s) z_k`: a threshold shift of the gated transistor is a shift of the stored voltage.
+/// `I(V; z) = I_0(V - z_s) + sum_k S_k(V - z_s) z_k + C(V - z_s)`: a threshold shift of the gated transistor is a shift of the
+/// stored voltage, and C what the draws' squares add on average.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Branch {
@@ -236,6 +237,8 @@ pub struct Branch {
     pub shifted_by: String,
     /// I_0, drawn from the bit line [A], over `v_store_v`; the axis goes as far beyond `validity.v_store_v` as thresholds shift.
     pub current_a: Grid,
+    /// C [A], on the axis of `current_a`.
+    pub mean_change_a: Grid,
     /// S_k [A/unit], over `draw` (0, 1, ... in the order of `names`) and `v_store_v`, on the axis of `current_a`.
     pub current_a_per_unit: Grid,
 }
@@ -327,6 +330,7 @@ impl Table {
             grids.push(("variability.current_a_per_unit".to_string(), &variability.current_a_per_unit));
             for (k, branch) in variability.branches.iter().enumerate() {
                 grids.push((format!("variability.branches.{k}.current_a"), &branch.current_a));
+                grids.push((format!("variability.branches.{k}.mean_change_a"), &branch.mean_change_a));
                 grids.push((format!("variability.branches.{k}.current_a_per_unit"), &branch.current_a_per_unit));
             }
         }
