@@ -53,7 +53,8 @@ l = 2
 
 [parameters]
 i_cmp = "100 uA"
-t_lag = "0.9 ns"
+t_lag_k = "0.9 ns"
+t_lag_v = "0.9 ns"
 
 [devices.nfet_svt]
 mosfet = "mn"

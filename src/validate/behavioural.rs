@@ -1,7 +1,6 @@
 //! Columns of a table's behavioural subcircuits against the same columns of transistors, both in ngspice: same stored voltages, same
 //! word lines, same options, time-step limit and bit-line capacitance.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -61,9 +60,11 @@ pub fn behavioural(
     let overrides = tech.overrides();
     let models = Behavioural::new(table)?.spice();
     // Bit lines of the behavioural columns carry the cells' load, which the table knows.
-    let table_bench = |name: &str, converter: &str, column: &crate::lut::Column| -> Result<Column> {
-        let own = [("c_bl", column.c_bit_line_f), ("v_pre", column.v_precharge_v), ("vdd", table.scale.vdd_v)];
-        let own: BTreeMap<String, f64> = own.map(|(name, value)| (name.to_string(), value)).into();
+    let table_bench = |name: &str, converter: &str, column: &crate::lut::Column, precharge: &str| -> Result<Column> {
+        let mut own = overrides.clone();
+        let of_table =
+            [("c_bl", column.c_bit_line_f), (precharge, column.v_precharge_v), ("vdd", table.scale.vdd_v)];
+        own.extend(of_table.map(|(name, value)| (name.to_string(), value)));
         Ok(Column::new(bench(name)?, size.rows, &own)?.with_models(&format!("{models}{converter}\n")))
     };
     let stimuli = Stimuli::new(seed, AgeClass::Fresh, size);
@@ -79,7 +80,7 @@ pub fn behavioural(
     let k_bench = Column::new(bench("column_k.cir")?, size.rows, &overrides)?;
     let (of_transistors, lines) = k_columns(&k_bench, &keys, &Drive::Pulses(&widths_s), &[], spice)?;
     let k_wall_s = median(&spice.wall_s);
-    let k_table = table_bench("column_k_table.cir", UNSIGNED, &table.column_k)?;
+    let k_table = table_bench("column_k_table.cir", UNSIGNED, &table.column_k, "v_pre_k")?;
     let of_table = k_table_columns(&k_table, &format!("{CELL}_k"), &keys, &widths_s, spice)?;
     let fractions = |widths: Vec<f64>| widths.into_iter().map(|width| width / t_max_s).collect();
     let wall_s = [k_wall_s, median(&spice.wall_s)];
@@ -91,7 +92,7 @@ pub fn behavioural(
     let v_wall_s = median(&spice.wall_s);
     let edges: Vec<f64> = lines.iter().flatten().map(|line| line.edge_time_s(table.scale.vdd_v)).collect();
     let edge_s = edges.iter().sum::<f64>() / edges.len().max(1) as f64;
-    let v_table = table_bench("column_v_table.cir", SIGNED, &table.column_v)?;
+    let v_table = table_bench("column_v_table.cir", SIGNED, &table.column_v, "v_pre_v")?;
     let cell = format!("{CELL}_v t_edge={edge_s:e}");
     // ngspice begins anew behind every vertex; a behavioural cell sees no more of an edge than its time and its length.
     let straight = |line: &Option<WordLine>| line.as_ref()?.straight(edge_s, table.scale.vdd_v);

@@ -141,7 +141,7 @@ pub fn subtile(
 fn scaled_column(deck: Deck, n: usize, vdd: &BTreeMap<String, f64>, wire_f: f64) -> Result<Column> {
     let own = deck.values(vdd)?;
     let mut overrides = vdd.clone();
-    for name in ["c_bl", "i_src"] {
+    for name in ["c_bl", "i_src_k", "i_src_v"] {
         overrides.extend(own.get(name).map(|value| (name.to_string(), value * n as f64 / FULL_ROWS)));
     }
     overrides.extend([("n_row".to_string(), n as f64), ("c_wire".to_string(), wire_f)]);
@@ -212,20 +212,10 @@ impl<'a> Whole<'a> {
         wires: bool,
     ) -> Result<Whole<'a>> {
         let mut overrides = vdd.clone();
-        for (name, column, theirs) in [
-            ("v_pre_k", k, "v_pre"),
-            ("v_pre_v", v, "v_pre"),
-            ("i_src_k", k, "i_src"),
-            ("i_src_v", v, "i_src"),
-            ("t_lag_k", k, "t_lag"),
-            ("t_lag_v", v, "t_lag"),
-        ] {
-            overrides.insert(name.to_string(), column.value(theirs));
-        }
-        for name in ["v_ref", "v_wbl", "c_bl", "i_cmp", "t_in", "t_max", "t_conv"] {
-            overrides.insert(name.to_string(), k.value(name));
-        }
-        overrides.insert("t_strobe".to_string(), v.value("t_strobe"));
+        let of_both = ["v_ref", "v_wbl", "c_bl", "i_cmp", "t_in", "t_max", "t_conv"];
+        let of_k = ["v_pre_k", "i_src_k", "t_lag_k"].into_iter().chain(of_both).map(|name| (name, k));
+        let of_v = ["v_pre_v", "i_src_v", "t_lag_v", "t_strobe"].map(|name| (name, v));
+        overrides.extend(of_k.chain(of_v).map(|(name, column)| (name.to_string(), column.value(name))));
         Ok(Whole { deck, values: deck.values(&overrides)?, n, wires, shared_bias })
     }
 
