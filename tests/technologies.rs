@@ -182,6 +182,31 @@ fn sky130() -> Option<Technology> {
     }
 }
 
+/// A write enable that stays at 1.2 V, or a gate that closes at 0.9 V, where the supply is 1.8 V: nothing fails, and a cell is
+/// neither written nor kept.
+#[test]
+fn every_voltage_of_every_bench_follows_the_supply() {
+    let generic = Technology::find("generic28", &root().join("netlists/tech")).unwrap();
+    let mut seen = 0;
+    for entry in fs::read_dir(root().join("netlists/benches")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // Examples are written out at 0.9 V; the oxide transistor's curves are compared with published ones, at their voltages.
+        if !name.ends_with(".cir") || name.ends_with("_example.cir") || name == "oxide_tft.cir" {
+            continue;
+        }
+        let deck = Deck::read(&path, &TechFiles::of(&generic, None).unwrap()).unwrap();
+        let at = |vdd_v: f64| deck.values(&BTreeMap::from([("vdd".to_string(), vdd_v)])).unwrap();
+        let (low, high) = (at(0.9), at(1.8));
+        for (parameter, value_v) in low.iter().filter(|(parameter, _)| parameter.starts_with("v_")) {
+            // Trims against charge injection, some millivolts, are what they are.
+            assert!((high[parameter] - 2.0 * value_v).abs() < 2e-3, "{parameter} of {name}: {value_v} V at 0.9 V");
+            seen += 1;
+        }
+    }
+    assert!(seen > 150, "{seen} voltages");
+}
+
 #[test]
 fn sky130_reads_a_cell_at_every_corner() {
     let Some(tech) = sky130() else { return };
