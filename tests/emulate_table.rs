@@ -25,13 +25,14 @@ fn table() -> Table {
     synthetic::table().unwrap()
 }
 
-/// The column's charge from the closed forms behind the table: Q = sum q - (1/2C)(sum I T)(sum g T).
+/// The column's charge from the closed forms behind the table: Q = sum q - (sum I T) s (1 - 2 s / 3), s = (sum g T) / 2C.
 fn charge_by_hand(stored_v: &[f64], widths_s: &[f64]) -> f64 {
     let pairs = || stored_v.iter().zip(widths_s);
     let alone: f64 = pairs().map(|(&v, &t)| synthetic::charge_c(v, t, 0.45)).sum();
     let current: f64 = pairs().map(|(&v, t)| synthetic::current_a(v, 0.45) * t).sum();
     let conductance: f64 = pairs().map(|(&v, t)| synthetic::conductance_s(v) * t).sum();
-    alone - current * conductance / (2.0 * C_BIT_LINE_F)
+    let swing = conductance / (2.0 * C_BIT_LINE_F);
+    alone - current * swing * (1.0 - swing * 2.0 / 3.0)
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! One bit line: what its cells draw in a read, without stepping through time.
 //!
-//! `Q = sum_i [I(V_i) T_i + e(V_i) + r(V_i, T_i)] - (1 / 2C) (sum_i I(V_i) T_i) (sum_i g(V_i) T_i)`, the first sum over
-//! cells with a pulse. The last term is the bit line's swing: its voltage falls by Q(t)/C while the charge flows, about
-//! half of it on average, and each cell's current follows with its conductance g = dI/dV_BL.
+//! `Q = sum_i [I(V_i) T_i + e(V_i) + r(V_i, T_i)] - Q_I s (1 - 2 s / 3) + Q_I^2 H / (6 C^2)`, the first sum over cells with a pulse;
+//! `Q_I = sum_i I(V_i) T_i`, `s = sum_i g(V_i) T_i / 2C`, `H = sum_i h(V_i) T_i`.
+//!
+//! What follows the first sum is the bit line's swing: its voltage falls by Q(t)/C while the charge flows, half of it on average, a
+//! third of its square, and each cell's current follows with its conductance g = dI/dV_BL and curvature h. Of the solution of
+//! `dQ/dt = I - g Q/C + h Q^2 / 2C^2` with a constant current, these are the terms up to the second order.
 
 use super::factorized::Curve;
 use crate::error::Result;
-use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
+use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Curvature, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
 
 /// How far a converter's tabulated curve may be from its own, as a share of full scale.
 const CURVE_TOLERANCE: f64 = 2e-4;
@@ -42,9 +45,15 @@ impl LineSums {
         self.widths_s += width_s;
     }
 
-    /// Charge drawn from a line of capacitance `c_f` [C].
-    pub fn charge_c(&self, c_f: f64) -> f64 {
-        self.current_charge_c + self.extra_charge_c - 0.5 / c_f * self.current_charge_c * self.conductance_time
+    /// Charge drawn from a line of capacitance `c_f`, by cells that bend so [C].
+    pub fn charge_c(&self, c_f: f64, curvature: &Curvature) -> f64 {
+        let swing = 0.5 / c_f * self.conductance_time;
+        let bent = curvature.per_current_per_v2 * self.current_charge_c
+            + curvature.per_conductance_per_v * self.conductance_time
+            + curvature.constant_a_per_v2 * self.widths_s;
+        let fall_v = self.current_charge_c / c_f;
+        let swung = self.current_charge_c * swing * (1.0 - swing * 2.0 / 3.0);
+        self.current_charge_c + self.extra_charge_c - swung + bent * fall_v * fall_v / 6.0
     }
 }
 
@@ -52,6 +61,8 @@ impl LineSums {
 #[derive(Debug, Clone)]
 pub struct Converter {
     column: Column,
+    /// Of the cells on its bit line.
+    curvature: Curvature,
     /// `None`: the ideal straight line.
     curve: Option<WidthCurve>,
     readout_offset_c: f64,
@@ -67,6 +78,7 @@ impl Converter {
     pub fn new(column: &Column, readout: &Readout, scale: &Scale, signed: bool, physical: bool) -> Self {
         Converter {
             column: column.clone(),
+            curvature: Curvature::default(),
             curve: physical.then(|| WidthCurve::new(&readout.width_s)),
             readout_offset_c: readout.offset_c,
             charge_per_unit_c: scale.charge_per_unit_c,
@@ -75,6 +87,17 @@ impl Converter {
             t_max_s: scale.t_max_s,
             quantity: if signed { Quantity::ChargeSigned } else { Quantity::ChargeUnsigned },
         }
+    }
+
+    /// The same for cells that bend so over the bit line.
+    pub fn of_cells(mut self, curvature: Curvature) -> Self {
+        self.curvature = curvature;
+        self
+    }
+
+    /// Curvature of the cells on its bit line.
+    pub(super) fn curvature(&self) -> Curvature {
+        self.curvature
     }
 
     /// Charge of one unit of p at full pulse [C].
@@ -156,7 +179,7 @@ impl Converter {
 
     /// Converts; `spread` is the converter's offset [C] and relative gain error.
     pub fn read(&self, sums: &LineSums, spread: [f64; 2], bounds: &Bounds, tally: &mut Tally) -> Result<Reading> {
-        let charge_c = sums.charge_c(self.column.c_bit_line_f);
+        let charge_c = sums.charge_c(self.column.c_bit_line_f, &self.curvature);
         let offset = &self.column.offset;
         let cancelled_c = charge_c + offset.constant_c + offset.per_width_a * sums.widths_s;
         let product = (cancelled_c - self.readout_offset_c) / self.charge_per_unit_c;
@@ -170,5 +193,46 @@ impl Converter {
             None => ((seen_c - self.readout_offset_c) / self.charge_per_unit_c / self.full).clamp(self.lowest, 1.0),
         };
         Ok(Reading { charge_c, product, fraction })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 64 equal cells on one bit line, stepped through time, against the closed form: what is left is of the third order.
+    #[test]
+    fn swing_and_curvature_follow_the_bit_line_through_time() {
+        let (t_s, c_f) = (15e-9, 16e-12);
+        for (current_a, conductance_s, curvature_s_per_v) in
+            [(2e-4, 4e-5, 0.0), (2e-4, 4e-5, -6e-4), (-2e-4, 2e-5, 5e-4), (1e-4, 0.0, -1e-3), (2e-4, 8e-5, -1.2e-3)]
+        {
+            let mut charge_c = 0.0f64;
+            let steps = 20_000;
+            for _ in 0..steps {
+                let slope = |q: f64| current_a - conductance_s * q / c_f + 0.5 * curvature_s_per_v * (q / c_f).powi(2);
+                // Midpoint rule.
+                let half = charge_c + 0.5 * slope(charge_c) * t_s / f64::from(steps);
+                charge_c += slope(half) * t_s / f64::from(steps);
+            }
+            let sums = LineSums {
+                current_charge_c: current_a * t_s,
+                conductance_time: conductance_s * t_s,
+                extra_charge_c: 0.0,
+                widths_s: t_s,
+            };
+            let swing: f64 = conductance_s * t_s / (2.0 * c_f);
+            let bend = (curvature_s_per_v * t_s * current_a * t_s / (6.0 * c_f * c_f)).abs();
+            let third = (2.0 * swing + bend).powi(2) * (swing + bend);
+            for curvature in [
+                Curvature { constant_a_per_v2: curvature_s_per_v, ..Curvature::default() },
+                Curvature { per_current_per_v2: curvature_s_per_v / current_a, ..Curvature::default() },
+            ] {
+                let error = sums.charge_c(c_f, &curvature) / charge_c - 1.0;
+                assert!(error.abs() < 1e-7 + third, "{error:.1e} for {current_a} A, {third:.1e} allowed");
+            }
+            let flat = sums.charge_c(c_f, &Curvature::default()) / charge_c - 1.0;
+            assert!(curvature_s_per_v == 0.0 || flat.abs() > 3.0 * third, "{flat:.1e} without curvature");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! From a cell's charge grid to the form that a column sums: a line over width per stored voltage, and what it misses.
 
+use nalgebra::DMatrix;
+
 use super::grid::{Axis, Grid};
 use super::interpolate::Pchip;
-use super::table::Cell;
+use super::table::{Cell, Curvature};
 use crate::error::{Error, Kind, Result};
 
 impl Cell {
@@ -10,7 +12,8 @@ impl Cell {
     ///
     /// For each stored voltage the charge at `v_precharge_v` (PCHIP over the bit line) is fitted with a line over the
     /// widths from `t_linear_s` on, by least squares: slope I, intercept e. The conductance is the derivative of such
-    /// slopes over the bit line, by central difference over `dv_v`. The residual keeps the difference at widths below
+    /// slopes over the bit line, by central difference over `dv_v`; the curvature the second difference over twice that, where the axis
+    /// has it. The residual keeps the difference at widths below
     /// `t_linear_s`, starts at no pulse with no charge, and ends at `t_linear_s` with 0: the form is exact at the
     /// short nodes and a line beyond.
     ///
@@ -46,13 +49,17 @@ impl Cell {
         let mut short: Vec<f64> = widths[..linear_from].iter().copied().filter(|&t| t > 0.0).collect();
         short.insert(0, 0.0);
         short.push(t_linear_s);
+        let wide_v = (2.0 * dv_v).min(v_precharge_v - bl_low).min(bl_high - v_precharge_v);
         let (mut current, mut edge, mut conductance, mut residual) = (vec![], vec![], vec![], vec![]);
+        let mut bent = Vec::new();
         for i_v in 0..v_axis.values.len() {
             let (slope, intercept) = line_at(i_v, v_precharge_v);
             current.push(slope);
             edge.push(intercept);
             conductance
                 .push((line_at(i_v, v_precharge_v + dv_v).0 - line_at(i_v, v_precharge_v - dv_v).0) / (2.0 * dv_v));
+            let [below, above] = [-wide_v, wide_v].map(|dv| line_at(i_v, v_precharge_v + dv).0);
+            bent.push((below + above - 2.0 * slope) / (wide_v * wide_v));
             residual.push(-intercept);
             for (&t, q) in widths[..linear_from].iter().zip(charge_at(i_v, v_precharge_v)) {
                 if t > 0.0 {
@@ -62,7 +69,9 @@ impl Cell {
             residual.push(0.0);
         }
         let curve = |name: &str, unit: &str, values| Grid::curve(name, unit, v_axis.clone(), values);
+        let curvature = Curvature::fitted(&bent, &current, &conductance);
         Ok(Cell {
+            curvature,
             current_a: curve("current_a", "A", current),
             edge_charge_c: curve("edge_charge_c", "C", edge),
             conductance_s: curve("conductance_s", "S", conductance),
@@ -74,6 +83,24 @@ impl Cell {
             ),
             charge_c,
         })
+    }
+}
+
+impl Curvature {
+    /// From the curvature [A/V^2], the current [A] and the conductance [S] at the same stored voltages. A column that vanishes gets
+    /// no coefficient.
+    fn fitted(curvature: &[f64], current_a: &[f64], conductance_s: &[f64]) -> Curvature {
+        let greatest = |values: &[f64]| values.iter().fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
+        let units = [greatest(current_a), greatest(conductance_s), 1.0];
+        let columns = DMatrix::from_fn(curvature.len(), 3, |row, k| match k {
+            0 => current_a[row] / units[0],
+            1 => conductance_s[row] / units[1],
+            _ => 1.0,
+        });
+        let wanted = DMatrix::from_column_slice(curvature.len(), 1, curvature);
+        let solved = (columns.tr_mul(&columns)).pseudo_inverse(1e-9).map(|inverse| inverse * columns.tr_mul(&wanted));
+        let of = |k: usize| solved.as_ref().map_or(0.0, |solved| solved[k] / units[k]);
+        Curvature { per_current_per_v2: of(0), per_conductance_per_v: of(1), constant_a_per_v2: of(2) }
     }
 }
 

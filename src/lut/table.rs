@@ -153,9 +153,26 @@ pub struct Cell {
     pub edge_charge_c: Grid,
     /// dI/dV_BL at the precharge [S], over `v_store_v`.
     pub conductance_s: Grid,
+    /// d2I/dV_BL2 there.
+    pub curvature: Curvature,
     /// What the line misses [C], over `v_store_v`, `t_pulse_s`; the axis starts at 0, where it is minus the edge charge,
     /// and ends where the line holds, where it is 0.
     pub residual_c: Grid,
+}
+
+/// How a cell's current bends over the bit line's voltage: `h(V) = a I(V) + b g(V) + c`, least squares over the stored voltage.
+///
+/// A transistor that the bit line takes out of saturation bends where its conductance rises. By these three numbers a column's sum
+/// of `h T` follows from sums that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Curvature {
+    /// a [1/V^2].
+    pub per_current_per_v2: f64,
+    /// b [1/V].
+    pub per_conductance_per_v: f64,
+    /// c [A/V^2].
+    pub constant_a_per_v2: f64,
 }
 
 /// One kind of column.

@@ -6,8 +6,8 @@
 //! charge = (w + tau(w)) I(level, age) + s(w) (c + z(level, age))        swing = w g(level, age)
 //! ```
 //!
-//! and a column `sum charge - (sum w I) (sum w g)`, see [`crate::emulate::LineSums`]; the first factor of the swing is taken as
-//! `sum (w + tau) I` times `sum w / sum (w + tau)`. `I` and `g` are the table's current and
+//! and a column `sum charge - q s (1 - 2 s / 3) + q^2 (a q + b s + c sum w)` with `q = sum w I`, `s = sum w g`, see
+//! [`crate::emulate::LineSums`]; q is taken as `sum (w + tau) I` times `sum w / sum (w + tau)`. `I` and `g` are the table's current and
 //! conductance; edges and what short pulses lack are split by least squares over the levels into what is in proportion to
 //! the current (`tau`), the same for all levels (`c`) and a rest (`z`); `s` is 1 but for short pulses. `I` is summed in wide integers, the small parts
 //! in narrow ones. Weights are looked up at the age in the middle of a run of queries; to the others of the run the current's
@@ -61,6 +61,8 @@ pub struct CellFactors {
     pub edge_unit: f32,
     /// Conductance that its integers miss: the same for all levels, and in proportion to the current's charge.
     pub swing_rest: [f32; 2],
+    /// a, b, c of the current's curvature over the bit line, in units of p.
+    pub bend: [f32; 3],
     /// The rest z of each level, in units of p, when just written, and its change per token.
     pub rest: [[f32; 2]; 8],
     /// `c` of a long pulse, in units of p.
@@ -170,6 +172,13 @@ impl CellFactors {
             })
             .collect();
         let swing_rest = fit(&[&ones, &current[middle]], &missed);
+        let (curvature, c_f) = (converter.curvature(), converter.c_bit_line_f());
+        let sixth = unit_c / (6.0 * c_f * c_f);
+        let bend = [
+            curvature.per_current_per_v2 * sixth * unit_c,
+            curvature.per_conductance_per_v * sixth * 2.0 * c_f,
+            curvature.constant_a_per_v2 * sixth * t_max_s,
+        ];
         let (slope, slope_unit) = narrow(&slopes, with_slope);
         let mut rest = [[0.0; 2]; 8];
         for (to, (young, old)) in rest.iter_mut().zip(edge[0].iter().zip(&edge[oldest])) {
@@ -186,6 +195,7 @@ impl CellFactors {
             slope_unit,
             edge_unit,
             swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
+            bend: bend.map(|x| x as f32),
             rest,
             constant: long[1] as f32,
             tau: by_width(0),
@@ -194,6 +204,18 @@ impl CellFactors {
             window,
             weight: wide_unit,
         })
+    }
+
+    /// What a column's sums give: `charge` less the swing of `current`, whose pulses are `width` together and which is `swinging` of
+    /// its own charge.
+    #[inline(always)]
+    pub fn swung<M: Machine>(&self, m: M, charge: M::Lanes, current: M::Lanes, swing: M::Lanes, width: f32) -> M::Lanes {
+        let [per_current, per_swing, constant] = self.bend;
+        let once = m.add_product(m.splat(1.0), swing, m.splat(-2.0 / 3.0));
+        let bent = m.add_product(m.splat(constant * width), current, m.splat(per_current));
+        let bent = m.add_product(bent, swing, m.splat(per_swing));
+        let lost = m.sub(m.mul(swing, once), m.mul(current, bent));
+        m.sub(charge, m.mul(current, lost))
     }
 
     /// Units of p at full pulse of one wide weight.

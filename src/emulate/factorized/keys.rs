@@ -274,7 +274,7 @@ impl Vectorized for KeyPass<'_> {
             let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
             let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let product = m.sub(charge, m.mul(m.scale(current, swinging), swing));
+            let product = cells.swung(m, charge, m.scale(current, swinging), swing, width);
             m.store(s, product);
             let mut seen = product;
             let part = |values: &[f32]| match values[block * LANES..].first_chunk() {

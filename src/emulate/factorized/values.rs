@@ -273,8 +273,7 @@ impl Vectorized for ValuePass<'_> {
             let swing =
                 m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let product = m.sub(charge, m.mul(m.scale(current, swinging), swing));
-            let mut product = product;
+            let mut product = cells.swung(m, charge, m.scale(current, swinging), swing, phi);
             let part = |values: &[f32]| match values[at..].first_chunk() {
                 Some(values) => m.load(values),
                 None => m.splat(0.0),
