@@ -1,12 +1,12 @@
 //! Sub-tiles whose cells and converters are those of a lookup table.
 
-use super::column::{Converter, LineSums, Reading};
+use super::column::{Converter, LineSums, Reading, Swing};
 use super::die::{Array, CellSpread, Die, Extent, Place};
 use super::fidelity::{Fidelity, Tile};
 use super::options::Options;
 use super::quantize::level_code;
 use crate::error::{Error, Kind, Problem, Result};
-use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Cell, CellCurves, Curvature, Hold, Pchip, Pulse, Quantity, Table, Tally};
+use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Cell, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
 
 /// The K array's cells or the V array's.
 #[derive(Debug, Clone)]
@@ -64,11 +64,14 @@ impl TableModel {
             .leakage
             .then(|| Hold::new(&table.retention, &table.validity, table.scale.token_time_s, v_wbl_v, oldest))
             .transpose()?;
-        let curvature = |cell: &Cell| if physics.swing { cell.curvature } else { Curvature::default() };
+        let swing = |cell: &Cell| match physics.swing {
+            true => Swing { curvature: cell.curvature, on_capacitance: cell.on_capacitance },
+            false => Swing::default(),
+        };
         let unsigned = Converter::new(&table.column_k, &table.readout_unsigned, &table.scale, false, physics.readout)
-            .of_cells(curvature(&table.cell));
+            .of_cells(swing(&table.cell));
         let signed = Converter::new(&table.column_v, &table.readout_signed, &table.scale, true, physics.readout)
-            .of_cells(curvature(table.v_cell()));
+            .of_cells(swing(table.v_cell()));
         unsigned.open_clips(&mut bounds);
         signed.open_clips(&mut bounds);
         let curves = |cell| {

@@ -1,15 +1,18 @@
 //! One bit line: what its cells draw in a read, without stepping through time.
 //!
-//! `Q = sum_i [I(V_i) T_i + e(V_i) + r(V_i, T_i)] - Q_I s (1 - 2 s / 3) + Q_I^2 H / (6 C^2)`, the first sum over cells with a pulse;
-//! `Q_I = sum_i I(V_i) T_i`, `s = sum_i g(V_i) T_i / 2C`, `H = sum_i h(V_i) T_i`.
+//! `Q = sum_i [I(V_i) T_i + e(V_i) + r(V_i, T_i)] - Q_I s (1 - 2 s / 3) + Q_I^2 H / (6 C^2) - Q_I K / (C T_2)`, the first sum over
+//! cells with a pulse; `Q_I = sum_i I(V_i) T_i`, `s = sum_i g(V_i) T_i / 2C`, `H = sum_i h(V_i) T_i`, `K = sum_i k(V_i) T_i`,
+//! `T_2 = sum_i T_i^2 / sum_i T_i`.
 //!
 //! What follows the first sum is the bit line's swing: its voltage falls by Q(t)/C while the charge flows, half of it on average, a
 //! third of its square, and each cell's current follows with its conductance g = dI/dV_BL and curvature h. Of the solution of
 //! `dQ/dt = I - g Q/C + h Q^2 / 2C^2` with a constant current, these are the terms up to the second order.
+//! The last one is charge that cells keep: what is behind a word-line switch follows the bit line while it is on, k = de/dV_BL farad of
+//! it, and takes the bit line's voltage at the end of its own pulse with it. Of all pairs' min(T_i, T_j), T_i T_j / T_2 stands in.
 
 use super::factorized::Curve;
 use crate::error::Result;
-use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Curvature, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
+use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Projection, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
 
 /// How far a converter's tabulated curve may be from its own, as a share of full scale.
 const CURVE_TOLERANCE: f64 = 2e-4;
@@ -32,6 +35,7 @@ pub struct LineSums {
     conductance_time: f64,
     extra_charge_c: f64,
     widths_s: f64,
+    squares_s2: f64,
 }
 
 impl LineSums {
@@ -43,18 +47,33 @@ impl LineSums {
         self.conductance_time += state[CONDUCTANCE] * width_s;
         self.extra_charge_c += pulse.extra_charge_c(state);
         self.widths_s += width_s;
+        self.squares_s2 += width_s * width_s;
     }
 
-    /// Charge drawn from a line of capacitance `c_f`, by cells that bend so [C].
-    pub fn charge_c(&self, c_f: f64, curvature: &Curvature) -> f64 {
-        let swing = 0.5 / c_f * self.conductance_time;
-        let bent = curvature.per_current_per_v2 * self.current_charge_c
-            + curvature.per_conductance_per_v * self.conductance_time
-            + curvature.constant_a_per_v2 * self.widths_s;
+    /// Charge drawn from a line of capacitance `c_f` by cells of that `swing` [C].
+    pub fn charge_c(&self, c_f: f64, swing: &Swing) -> f64 {
+        let of = |projection: &Projection| {
+            projection.sum(self.current_charge_c, self.conductance_time, self.widths_s)
+        };
+        let half = 0.5 / c_f * self.conductance_time;
         let fall_v = self.current_charge_c / c_f;
-        let swung = self.current_charge_c * swing * (1.0 - swing * 2.0 / 3.0);
-        self.current_charge_c + self.extra_charge_c - swung + bent * fall_v * fall_v / 6.0
+        let swung = self.current_charge_c * half * (1.0 - half * 2.0 / 3.0) - of(&swing.curvature) * fall_v * fall_v / 6.0;
+        let kept = if self.squares_s2 > 0.0 {
+            of(&swing.on_capacitance) * fall_v * self.widths_s / self.squares_s2
+        } else {
+            0.0
+        };
+        self.current_charge_c + self.extra_charge_c - swung - kept
     }
+}
+
+/// What a bit line's swing does to its cells beside their conductance.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Swing {
+    /// Of the current, in A/V^2.
+    pub curvature: Projection,
+    /// In F.
+    pub on_capacitance: Projection,
 }
 
 /// A column's way from sums to a pulse.
@@ -62,7 +81,7 @@ impl LineSums {
 pub struct Converter {
     column: Column,
     /// Of the cells on its bit line.
-    curvature: Curvature,
+    swing: Swing,
     /// `None`: the ideal straight line.
     curve: Option<WidthCurve>,
     readout_offset_c: f64,
@@ -78,7 +97,7 @@ impl Converter {
     pub fn new(column: &Column, readout: &Readout, scale: &Scale, signed: bool, physical: bool) -> Self {
         Converter {
             column: column.clone(),
-            curvature: Curvature::default(),
+            swing: Swing::default(),
             curve: physical.then(|| WidthCurve::new(&readout.width_s)),
             readout_offset_c: readout.offset_c,
             charge_per_unit_c: scale.charge_per_unit_c,
@@ -89,15 +108,15 @@ impl Converter {
         }
     }
 
-    /// The same for cells that bend so over the bit line.
-    pub fn of_cells(mut self, curvature: Curvature) -> Self {
-        self.curvature = curvature;
+    /// The same for cells of that swing.
+    pub fn of_cells(mut self, swing: Swing) -> Self {
+        self.swing = swing;
         self
     }
 
-    /// Curvature of the cells on its bit line.
-    pub(super) fn curvature(&self) -> Curvature {
-        self.curvature
+    /// Swing of the cells on its bit line.
+    pub(super) fn swing(&self) -> Swing {
+        self.swing
     }
 
     /// Charge of one unit of p at full pulse [C].
@@ -179,7 +198,7 @@ impl Converter {
 
     /// Converts; `spread` is the converter's offset [C] and relative gain error.
     pub fn read(&self, sums: &LineSums, spread: [f64; 2], bounds: &Bounds, tally: &mut Tally) -> Result<Reading> {
-        let charge_c = sums.charge_c(self.column.c_bit_line_f, &self.curvature);
+        let charge_c = sums.charge_c(self.column.c_bit_line_f, &self.swing);
         let offset = &self.column.offset;
         let cancelled_c = charge_c + offset.constant_c + offset.per_width_a * sums.widths_s;
         let product = (cancelled_c - self.readout_offset_c) / self.charge_per_unit_c;
@@ -200,7 +219,8 @@ impl Converter {
 mod tests {
     use super::*;
 
-    /// 64 equal cells on one bit line, stepped through time, against the closed form: what is left is of the third order.
+    /// 64 equal cells on one bit line, stepped through time, against the closed form: what is left is of the third order in the
+    /// conductance, and its product with the curvature and that one's square.
     #[test]
     fn swing_and_curvature_follow_the_bit_line_through_time() {
         let (t_s, c_f) = (15e-9, 16e-12);
@@ -220,19 +240,37 @@ mod tests {
                 conductance_time: conductance_s * t_s,
                 extra_charge_c: 0.0,
                 widths_s: t_s,
+                squares_s2: t_s * t_s,
             };
             let swing: f64 = conductance_s * t_s / (2.0 * c_f);
             let bend = (curvature_s_per_v * t_s * current_a * t_s / (6.0 * c_f * c_f)).abs();
-            let third = (2.0 * swing + bend).powi(2) * (swing + bend);
+            let left = (2.0 * swing).powi(3) / 6.0 + 1.5 * bend * (2.0 * swing + bend);
             for curvature in [
-                Curvature { constant_a_per_v2: curvature_s_per_v, ..Curvature::default() },
-                Curvature { per_current_per_v2: curvature_s_per_v / current_a, ..Curvature::default() },
+                Projection { constant: curvature_s_per_v, ..Projection::default() },
+                Projection { per_current: curvature_s_per_v / current_a, ..Projection::default() },
             ] {
-                let error = sums.charge_c(c_f, &curvature) / charge_c - 1.0;
-                assert!(error.abs() < 1e-7 + third, "{error:.1e} for {current_a} A, {third:.1e} allowed");
+                let error = sums.charge_c(c_f, &Swing { curvature, ..Swing::default() }) / charge_c - 1.0;
+                assert!(error.abs() < 1e-7 + left, "{error:.1e} for {current_a} A, {left:.1e} allowed");
             }
-            let flat = sums.charge_c(c_f, &Curvature::default()) / charge_c - 1.0;
-            assert!(curvature_s_per_v == 0.0 || flat.abs() > 3.0 * third, "{flat:.1e} without curvature");
+            let flat = sums.charge_c(c_f, &Swing::default()) / charge_c - 1.0;
+            assert!(curvature_s_per_v == 0.0 || flat.abs() > 3.0 * left, "{flat:.1e} without curvature");
         }
+    }
+    /// Half of the cells on all the time, half for half of it, each with a capacitor behind its switch, against all pairs by hand.
+    #[test]
+    fn what_is_behind_a_switch_keeps_the_bit_line_s_voltage() {
+        let (t_s, c_f, current_a, k_f) = (15e-9, 16e-12, 1e-4, 3e-13);
+        let mut sums = LineSums::default();
+        for width_s in [t_s, 0.5 * t_s] {
+            sums.add(&[current_a, 0.0, 0.0], &Pulse::Long(width_s), 0.0);
+        }
+        let swing = Swing {
+            on_capacitance: Projection { constant: k_f, ..Projection::default() },
+            ..Swing::default()
+        };
+        let lost = 1.5 * current_a * t_s - sums.charge_c(c_f, &swing);
+        // The first sees all of the charge when it closes, the second that of both until then.
+        let by_hand = k_f * (1.5 + 1.0) * current_a * t_s / c_f;
+        assert!((lost / by_hand - 1.0).abs() < 0.1, "{lost:e} against {by_hand:e}");
     }
 }

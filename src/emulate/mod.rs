@@ -29,7 +29,7 @@ mod stuck;
 
 pub use array::TableModel;
 pub use attention::{Inputs, Outputs, run, run_with};
-pub use column::{Converter, LineSums, Reading};
+pub use column::{Converter, LineSums, Reading, Swing};
 pub use die::{Array, CellSpread, Die, Draws, Extent, Place, cell_instance, readout_instance};
 pub use factorized::{Factorized, FactorizedHead, Isa, Refusal};
 pub use fidelity::{Fidelity, Tile};

@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 
 use super::grid::{Axis, Grid};
 use super::interpolate::Pchip;
-use super::table::{Cell, Curvature};
+use super::table::{Cell, Projection};
 use crate::error::{Error, Kind, Result};
 
 impl Cell {
@@ -12,8 +12,8 @@ impl Cell {
     ///
     /// For each stored voltage the charge at `v_precharge_v` (PCHIP over the bit line) is fitted with a line over the
     /// widths from `t_linear_s` on, by least squares: slope I, intercept e. The conductance is the derivative of such
-    /// slopes over the bit line, by central difference over `dv_v`; the curvature the second difference over twice that, where the axis
-    /// has it. The residual keeps the difference at widths below
+    /// slopes over the bit line, by central difference over `dv_v`, the on-capacitance that of intercepts; the curvature is the second
+    /// difference of slopes over twice that, where the axis has it. The residual keeps the difference at widths below
     /// `t_linear_s`, starts at no pulse with no charge, and ends at `t_linear_s` with 0: the form is exact at the
     /// short nodes and a line beyond.
     ///
@@ -51,13 +51,16 @@ impl Cell {
         short.push(t_linear_s);
         let wide_v = (2.0 * dv_v).min(v_precharge_v - bl_low).min(bl_high - v_precharge_v);
         let (mut current, mut edge, mut conductance, mut residual) = (vec![], vec![], vec![], vec![]);
-        let mut bent = Vec::new();
+        let (mut bent, mut held) = (Vec::new(), Vec::new());
         for i_v in 0..v_axis.values.len() {
             let (slope, intercept) = line_at(i_v, v_precharge_v);
             current.push(slope);
             edge.push(intercept);
             conductance
                 .push((line_at(i_v, v_precharge_v + dv_v).0 - line_at(i_v, v_precharge_v - dv_v).0) / (2.0 * dv_v));
+            held.push(
+                (line_at(i_v, v_precharge_v + dv_v).1 - line_at(i_v, v_precharge_v - dv_v).1) / (2.0 * dv_v),
+            );
             let [below, above] = [-wide_v, wide_v].map(|dv| line_at(i_v, v_precharge_v + dv).0);
             bent.push((below + above - 2.0 * slope) / (wide_v * wide_v));
             residual.push(-intercept);
@@ -69,9 +72,10 @@ impl Cell {
             residual.push(0.0);
         }
         let curve = |name: &str, unit: &str, values| Grid::curve(name, unit, v_axis.clone(), values);
-        let curvature = Curvature::fitted(&bent, &current, &conductance);
+        let projected = |values: &[f64]| Projection::fitted(values, &current, &conductance);
         Ok(Cell {
-            curvature,
+            curvature: projected(&bent),
+            on_capacitance: projected(&held),
             current_a: curve("current_a", "A", current),
             edge_charge_c: curve("edge_charge_c", "C", edge),
             conductance_s: curve("conductance_s", "S", conductance),
@@ -86,21 +90,20 @@ impl Cell {
     }
 }
 
-impl Curvature {
-    /// From the curvature [A/V^2], the current [A] and the conductance [S] at the same stored voltages. A column that vanishes gets
-    /// no coefficient.
-    fn fitted(curvature: &[f64], current_a: &[f64], conductance_s: &[f64]) -> Curvature {
+impl Projection {
+    /// From the quantity, the current [A] and the conductance [S] at the same stored voltages. What vanishes gets no coefficient.
+    fn fitted(values: &[f64], current_a: &[f64], conductance_s: &[f64]) -> Projection {
         let greatest = |values: &[f64]| values.iter().fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
         let units = [greatest(current_a), greatest(conductance_s), 1.0];
-        let columns = DMatrix::from_fn(curvature.len(), 3, |row, k| match k {
+        let columns = DMatrix::from_fn(values.len(), 3, |row, k| match k {
             0 => current_a[row] / units[0],
             1 => conductance_s[row] / units[1],
             _ => 1.0,
         });
-        let wanted = DMatrix::from_column_slice(curvature.len(), 1, curvature);
+        let wanted = DMatrix::from_column_slice(values.len(), 1, values);
         let solved = (columns.tr_mul(&columns)).pseudo_inverse(1e-9).map(|inverse| inverse * columns.tr_mul(&wanted));
         let of = |k: usize| solved.as_ref().map_or(0.0, |solved| solved[k] / units[k]);
-        Curvature { per_current_per_v2: of(0), per_conductance_per_v: of(1), constant_a_per_v2: of(2) }
+        Projection { per_current: of(0), per_conductance: of(1), constant: of(2) }
     }
 }
 

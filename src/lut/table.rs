@@ -153,26 +153,36 @@ pub struct Cell {
     pub edge_charge_c: Grid,
     /// dI/dV_BL at the precharge [S], over `v_store_v`.
     pub conductance_s: Grid,
-    /// d2I/dV_BL2 there.
-    pub curvature: Curvature,
+    /// d2I/dV_BL2 there, in coefficients of 1/V^2, 1/V, A/V^2.
+    pub curvature: Projection,
+    /// de/dV_BL there, the capacitance that a cell adds to the bit line while it is on, in coefficients of F/A, F/S, F.
+    pub on_capacitance: Projection,
     /// What the line misses [C], over `v_store_v`, `t_pulse_s`; the axis starts at 0, where it is minus the edge charge,
     /// and ends where the line holds, where it is 0.
     pub residual_c: Grid,
 }
 
-/// How a cell's current bends over the bit line's voltage: `h(V) = a I(V) + b g(V) + c`, least squares over the stored voltage.
+/// A small quantity of a cell as `a I(V) + b g(V) + c`, by least squares over the stored voltage.
 ///
-/// A transistor that the bit line takes out of saturation bends where its conductance rises. By these three numbers a column's sum
-/// of `h T` follows from sums that are there.
+/// A transistor that the bit line takes out of saturation bends where its conductance rises, and is deeper in its channel where its
+/// current is. By these three numbers a column's sum of the quantity times T follows from sums that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Curvature {
-    /// a [1/V^2].
-    pub per_current_per_v2: f64,
-    /// b [1/V].
-    pub per_conductance_per_v: f64,
-    /// c [A/V^2].
-    pub constant_a_per_v2: f64,
+pub struct Projection {
+    /// a, per ampere.
+    pub per_current: f64,
+    /// b, per siemens.
+    pub per_conductance: f64,
+    /// c.
+    pub constant: f64,
+}
+
+impl Projection {
+    /// The quantity's sum over a column, each cell's times its width [s], from the same sums of currents [C] and conductances
+    /// [F] and of the widths.
+    pub fn sum(&self, current_charge_c: f64, conductance_time: f64, widths_s: f64) -> f64 {
+        self.per_current * current_charge_c + self.per_conductance * conductance_time + self.constant * widths_s
+    }
 }
 
 /// One kind of column.

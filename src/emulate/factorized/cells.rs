@@ -6,7 +6,7 @@
 //! charge = (w + tau(w)) I(level, age) + s(w) (c + z(level, age))        swing = w g(level, age)
 //! ```
 //!
-//! and a column `sum charge - q s (1 - 2 s / 3) + q^2 (a q + b s + c sum w)` with `q = sum w I`, `s = sum w g`, see
+//! and a column `sum charge - q s (1 - 2 s / 3) + q^2 (a q + b s + c sum w) - q (a' q + b' s + c' sum w)` with `q = sum w I`, `s = sum w g`, see
 //! [`crate::emulate::LineSums`]; q is taken as `sum (w + tau) I` times `sum w / sum (w + tau)`. `I` and `g` are the table's current and
 //! conductance; edges and what short pulses lack are split by least squares over the levels into what is in proportion to
 //! the current (`tau`), the same for all levels (`c`) and a rest (`z`); `s` is 1 but for short pulses. `I` is summed in wide integers, the small parts
@@ -21,7 +21,9 @@ use super::lanes::{Machine, Plain};
 use super::simd::LANES;
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
+use crate::emulate::column::Swing;
 use crate::emulate::die::Array;
+use crate::lut::Projection;
 
 /// Queries whose weights are looked up at one age: that of the middle of the run of slots in which their token lies. Slots
 /// are counted from 0, so prefill and decode look up the same.
@@ -63,6 +65,8 @@ pub struct CellFactors {
     pub swing_rest: [f32; 2],
     /// a, b, c of the current's curvature over the bit line, in units of p.
     pub bend: [f32; 3],
+    /// The same of the cells' capacitance, for pulses that are all full.
+    pub keep: [f32; 3],
     /// The rest z of each level, in units of p, when just written, and its change per token.
     pub rest: [[f32; 2]; 8],
     /// `c` of a long pulse, in units of p.
@@ -172,13 +176,13 @@ impl CellFactors {
             })
             .collect();
         let swing_rest = fit(&[&ones, &current[middle]], &missed);
-        let (curvature, c_f) = (converter.curvature(), converter.c_bit_line_f());
-        let sixth = unit_c / (6.0 * c_f * c_f);
-        let bend = [
-            curvature.per_current_per_v2 * sixth * unit_c,
-            curvature.per_conductance_per_v * sixth * 2.0 * c_f,
-            curvature.constant_a_per_v2 * sixth * t_max_s,
-        ];
+        let (Swing { curvature, on_capacitance }, c_f) = (converter.swing(), converter.c_bit_line_f());
+        // Currents come in units of charge, conductances as shares of the bit line, widths in full pulses.
+        let scaled = |of: Projection, unit: f64| {
+            [of.per_current * unit_c, of.per_conductance * 2.0 * c_f, of.constant * t_max_s].map(|x| (x * unit) as f32)
+        };
+        let bend = scaled(curvature, unit_c / (6.0 * c_f * c_f));
+        let keep = scaled(on_capacitance, 1.0 / (c_f * t_max_s));
         let (slope, slope_unit) = narrow(&slopes, with_slope);
         let mut rest = [[0.0; 2]; 8];
         for (to, (young, old)) in rest.iter_mut().zip(edge[0].iter().zip(&edge[oldest])) {
@@ -195,7 +199,8 @@ impl CellFactors {
             slope_unit,
             edge_unit,
             swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
-            bend: bend.map(|x| x as f32),
+            bend,
+            keep,
             rest,
             constant: long[1] as f32,
             tau: by_width(0),
@@ -206,15 +211,25 @@ impl CellFactors {
         })
     }
 
-    /// What a column's sums give: `charge` less the swing of `current`, whose pulses are `width` together and which is `swinging` of
-    /// its own charge.
+    /// What a column's sums give: `charge` less what the swing of `current` takes, of pulses that are `width` together and whose
+    /// squares are `squares`.
     #[inline(always)]
-    pub fn swung<M: Machine>(&self, m: M, charge: M::Lanes, current: M::Lanes, swing: M::Lanes, width: f32) -> M::Lanes {
-        let [per_current, per_swing, constant] = self.bend;
+    pub fn swung<M: Machine>(
+        &self,
+        m: M,
+        charge: M::Lanes,
+        current: M::Lanes,
+        swing: M::Lanes,
+        [width, squares]: [f32; 2],
+    ) -> M::Lanes {
+        let sum = |[per_current, per_swing, constant]: [f32; 3]| {
+            let sum = m.add_product(m.splat(constant * width), current, m.splat(per_current));
+            m.add_product(sum, swing, m.splat(per_swing))
+        };
         let once = m.add_product(m.splat(1.0), swing, m.splat(-2.0 / 3.0));
-        let bent = m.add_product(m.splat(constant * width), current, m.splat(per_current));
-        let bent = m.add_product(bent, swing, m.splat(per_swing));
-        let lost = m.sub(m.mul(swing, once), m.mul(current, bent));
+        let lost = m.sub(m.mul(swing, once), m.mul(current, sum(self.bend)));
+        let shorter = if squares > 0.0 { width / squares } else { 0.0 };
+        let lost = m.add_product(lost, sum(self.keep), m.splat(shorter));
         m.sub(charge, m.mul(current, lost))
     }
 

@@ -27,8 +27,8 @@ pub struct KeyFactors {
     /// By code of Q.
     wide: [i16; 16],
     narrow: [u8; 16],
-    /// A row's width, share of edges, width and tau; by code of Q.
-    parts: [[f32; 16]; 3],
+    /// A row's width, share of edges, width and tau, width squared; by code of Q.
+    parts: [[f32; 16]; 4],
     cancelled_per_width: f32,
     cancelled: f32,
     curve: Curve<CURVE_POINTS>,
@@ -45,7 +45,7 @@ pub struct Query {
     wide: Vec<i16>,
     narrow: Vec<u8>,
     /// Sums of the parts.
-    parts: [f32; 3],
+    parts: [f32; 4],
     /// Dimensions with a pulse.
     on: f32,
 }
@@ -95,7 +95,7 @@ impl KeyFactors {
         let mut factors = KeyFactors {
             wide: [0; 16],
             narrow: [0; 16],
-            parts: [[0.0; 16]; 3],
+            parts: [[0.0; 16]; 4],
             d: d as f32,
             cancelled_per_width: (converter.cancelled_a() * t_max_s / unit_c) as f32,
             cancelled: (converter.cancelled_c() / unit_c) as f32,
@@ -110,7 +110,7 @@ impl KeyFactors {
             let [tau, share] = factors.cells.drive(pulse);
             factors.wide[code] = nearest((pulse + tau) * FULL_WIDE as f32) as i16;
             factors.narrow[code] = nearest(pulse * FULL_NARROW as f32) as u8;
-            for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau]) {
+            for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau, pulse * pulse]) {
                 part[code] = value;
             }
         }
@@ -147,7 +147,7 @@ impl KeyFactors {
         query.narrow.extend(codes.iter().map(|code| self.narrow[of(code)]));
         let sum = |table: &[f32; 16]| codes.iter().fold(0.0, |sum, code| sum + table[of(code)]);
         query.on = codes.iter().filter(|code| **code > 0).count() as f32;
-        query.parts = [0, 1, 2].map(|part| sum(&self.parts[part]));
+        query.parts = [0, 1, 2, 3].map(|part| sum(&self.parts[part]));
     }
 
     /// The sum over a column of its levels' rests, and its change per token, from its codes.
@@ -242,7 +242,7 @@ impl Vectorized for KeyPass<'_> {
     fn run<M: Machine>(self, m: M) {
         let cells = &self.factors.cells;
         let query = self.query;
-        let [width, share, lengthened] = query.parts;
+        let [width, share, lengthened, squares] = query.parts;
         let constant = self.factors.cancelled + self.factors.cancelled_per_width * width + cells.constant * share;
         let swing_constant = cells.swing_rest[0] * width;
         // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows.
@@ -274,7 +274,7 @@ impl Vectorized for KeyPass<'_> {
             let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
             let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let product = cells.swung(m, charge, m.scale(current, swinging), swing, width);
+            let product = cells.swung(m, charge, m.scale(current, swinging), swing, [width, squares]);
             m.store(s, product);
             let mut seen = product;
             let part = |values: &[f32]| match values[block * LANES..].first_chunk() {

@@ -49,8 +49,8 @@ pub struct Pulses {
     pub edge: Vec<u8>,
     /// `wide` times the row's age as a share of the window, on a die.
     pub aged: Vec<i16>,
-    /// Sums of phi, of phi and tau, and of the shares of edges.
-    pub sums: [f32; 3],
+    /// Sums of phi, of phi and tau, of the shares of edges, and of phi squared.
+    pub sums: [f32; 4],
 }
 
 /// A tile's sums for one query, by column.
@@ -214,7 +214,8 @@ impl Vectorized for PulsePass<'_> {
         }
         let total = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>() as f32 / FULL_NARROW;
         let whole = wide.iter().map(|whole| i32::from(*whole)).sum::<i32>() as f32 / FULL_WIDE;
-        *sums = [total(narrow), whole, total(edge)];
+        let squares = narrow.iter().map(|byte| u32::from(*byte).pow(2)).sum::<u32>() as f32 / (FULL_NARROW * FULL_NARROW);
+        *sums = [total(narrow), whole, total(edge), squares];
     }
 }
 
@@ -239,7 +240,7 @@ impl Vectorized for ValuePass<'_> {
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
         let ValueFactors { cells, curve, counts: table, .. } = self.factors;
-        let [phi, lengthened, shares] = self.pulses.sums;
+        let [phi, lengthened, shares, squares] = self.pulses.sums;
         let shared = cells.constant * shares;
         let constant = self.factors.cancelled + self.factors.cancelled_per_phi * phi + shared;
         let swing_constant = cells.swing_rest[0] * phi;
@@ -273,7 +274,7 @@ impl Vectorized for ValuePass<'_> {
             let swing =
                 m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let mut product = cells.swung(m, charge, m.scale(current, swinging), swing, phi);
+            let mut product = cells.swung(m, charge, m.scale(current, swinging), swing, [phi, squares]);
             let part = |values: &[f32]| match values[at..].first_chunk() {
                 Some(values) => m.load(values),
                 None => m.splat(0.0),
