@@ -1,13 +1,14 @@
 //! Write: the voltage that stays in a cell against the level that drove it.
 //!
 //! ```text
-//! V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level) + r(V_level),  y = V_level - V_zero
+//! V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level) + r(V_level, V_previous),  y = V_level - V_zero
 //! ```
 //!
 //! Offset and the powers of y are charge injection and clock feed-through as the write gate closes (the charge under a gate
 //! falls linearly with the channel's potential; J. H. Shieh, M. Patil, B. J. Sheu, IEEE J. Solid-State Circuits 22, 277 (1987)),
-//! k is what an unfinished write leaves of the level before. r is what that leaves at the levels of the sweep, a spline through them:
-//! where one of the gate's transistors turns off before the other there is a bend that no cubic follows.
+//! k is what an unfinished write leaves of the level before. r is what these leave at the points of the sweep, splines through its levels
+//! and lines between the levels before: where one of the gate's transistors turns off before the other there is a bend that no
+//! cubic follows, and nodes that float inside the read stage remember the level before not quite in proportion.
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
@@ -41,8 +42,8 @@ pub struct WriteFit {
     pub coefficients: [f64; 4],
     /// Share of the previous level that stays; 0 if the points do not vary it.
     pub previous_coupling: f64,
-    /// r over the level [V].
-    pub rest: Spline,
+    /// r over the level [V], by the level before [V], ascending.
+    pub rest: Vec<(f64, Spline)>,
     /// Levels of the training points [V].
     pub v_level_range_v: (f64, f64),
     /// The zero weight, half the swing [V].
@@ -58,7 +59,7 @@ impl WriteFit {
     /// The stored voltage [V].
     pub fn stored_v(&self, v_level_v: f64, v_previous_v: f64) -> f64 {
         stored_v(&self.coefficients, self.previous_coupling, self.v_zero_v, v_level_v, v_previous_v)
-            + at_level(&self.rest, v_level_v)
+            + between(&self.rest, v_level_v, v_previous_v)
     }
 }
 
@@ -98,10 +99,10 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     let range = (levels().fold(f64::INFINITY, f64::min), levels().fold(f64::NEG_INFINITY, f64::max));
     let coefficients = std::array::from_fn(|j| solved.values[j]);
     let previous_coupling = if with_previous { solved.values[4] } else { 0.0 };
-    let rest = rest(train.iter().map(|p| p.v_level_v).zip(solved.residuals.iter().copied()))?;
+    let rest = rest(train, &solved.residuals)?;
     let row = |p: &WritePoint| {
         let form_v = stored_v(&coefficients, previous_coupling, v_zero_v, p.v_level_v, p.v_previous_v);
-        (format!("v_level_v = {:.4}", p.v_level_v), p.v_stored_v, form_v + at_level(&rest, p.v_level_v))
+        (format!("v_level_v = {:.4}", p.v_level_v), p.v_stored_v, form_v + between(&rest, p.v_level_v, p.v_previous_v))
     };
     let errors = HeldOut::new(&test.iter().map(row).collect::<Vec<_>>(), swing_v);
     let ideal = stats::rms(&test.iter().map(|p| (p.v_stored_v - p.v_level_v) / swing_v).collect::<Vec<_>>());
@@ -115,24 +116,46 @@ pub fn fit_write(train: &[WritePoint], test: &[WritePoint], swing_v: f64, limit:
     Ok(WriteFit { fit, coefficients, previous_coupling, rest, v_level_range_v: range, v_zero_v })
 }
 
-/// What the form leaves, by level: the mean over what was written over.
-fn rest(residuals: impl Iterator<Item = (f64, f64)>) -> Result<Spline> {
-    let mut by_level: Vec<(f64, Vec<f64>)> = Vec::new();
-    for (level, residual) in residuals {
-        match by_level.iter_mut().find(|(other, _)| *other == level) {
-            Some((_, residuals)) => residuals.push(residual),
-            None => by_level.push((level, vec![residual])),
+/// What the form leaves, by the level before and the level; levels before that too few levels were written over say nothing.
+fn rest(train: &[WritePoint], residuals: &[f64]) -> Result<Vec<(f64, Spline)>> {
+    let mut by_previous: Vec<(f64, Vec<(f64, f64)>)> = Vec::new();
+    for (point, residual) in train.iter().zip(residuals) {
+        let at = (point.v_level_v, *residual);
+        match by_previous.iter_mut().find(|(previous, _)| *previous == point.v_previous_v) {
+            Some((_, levels)) => levels.push(at),
+            None => by_previous.push((point.v_previous_v, vec![at])),
         }
     }
-    by_level.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (levels, means) = by_level.iter().map(|(level, residuals)| (*level, stats::mean(residuals))).unzip();
-    Spline::pchip(levels, means)
+    by_previous.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let curves = by_previous.into_iter().map(|(previous, mut levels)| {
+        levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+        levels.dedup_by(|a, b| a.0 == b.0);
+        (previous, levels)
+    });
+    curves
+        .filter(|(_, levels)| levels.len() >= COLUMNS.len() - 1)
+        .map(|(previous, levels)| {
+            let (levels, rest) = levels.into_iter().unzip();
+            Ok((previous, Spline::pchip(levels, rest)?))
+        })
+        .collect()
 }
 
-/// That at any level; constant beyond the ends.
-fn at_level(rest: &Spline, v_level_v: f64) -> f64 {
-    let (low, high) = rest.domain();
-    rest.value(v_level_v.clamp(low, high))
+/// That at any level over any other; constant beyond the ends.
+fn between(rest: &[(f64, Spline)], v_level_v: f64, v_previous_v: f64) -> f64 {
+    let along = |curve: &Spline| {
+        let (low, high) = curve.domain();
+        curve.value(v_level_v.clamp(low, high))
+    };
+    let above = rest.partition_point(|(previous, _)| *previous < v_previous_v);
+    match (above.checked_sub(1).and_then(|below| rest.get(below)), rest.get(above)) {
+        (Some((low, below)), Some((high, above))) => {
+            let share = (v_previous_v - low) / (high - low);
+            (1.0 - share) * along(below) + share * along(above)
+        }
+        (Some((_, only)), None) | (None, Some((_, only))) => along(only),
+        (None, None) => 0.0,
+    }
 }
 
 fn stored_v(coefficients: &[f64; 4], previous_coupling: f64, v_zero_v: f64, v_level_v: f64, v_previous_v: f64) -> f64 {
@@ -148,7 +171,7 @@ const COLUMNS: [(&str, &str); 5] = [
     ("cubic_per_v2", "1/V2"),
     ("previous_coupling", "1"),
 ];
-const EQUATION: &str = "V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level) + r(V_level), y = V_level - V_zero, V_zero half the swing";
+const EQUATION: &str = "V_stored = V_zero + offset + gain y + c2 y^2 + c3 y^3 + k (V_previous - V_level) + r(V_level, V_previous), y = V_level - V_zero, V_zero half the swing";
 const SOURCE: &str = "line with cubic residual: charge injection (Shieh et al., IEEE JSSC 22, 277 (1987)) and settling";
 
 /// Mean and greatest injection and settling error, where the voltage before the gate closes was measured.
@@ -211,7 +234,7 @@ mod tests {
         let result = fit_write(&train, &test, 0.9, 0.01).unwrap();
         // 0.06 V between levels: at the corner, at most a quarter of that times twice the slope.
         assert!(result.fit.held_out_max * 0.9 < 0.25 * 0.06 * 0.008, "{}", result.fit.held_out_max);
-        assert!(stats::max_abs(result.rest.values()) > 1e-4, "the cubic misses the bend");
+        assert!(result.rest.iter().all(|(_, curve)| stats::max_abs(curve.values()) > 1e-4), "the cubic misses the bend");
     }
 
     #[test]
