@@ -10,6 +10,7 @@ use crate::dataset::Dataset;
 use crate::error::{Kind, Problem, Result};
 use crate::fit::branch::{BranchSamples, fit_branch};
 use crate::fit::readout::ReadoutFit;
+use crate::fit::retention::Relaxation;
 use crate::fit::{ModelFit, Parameter};
 use crate::lut::{
     Axis, Branch, Calibration, Cell, Column, Cost, Grid, Levels, Model, Noise, Offset, Parameter as TableParameter,
@@ -95,7 +96,11 @@ pub fn build_table(
             sigma_v: Some(write_spread(models, datasets)?),
             calibration: Some(calibration(models)),
         },
-        retention: Retention { rate_v_per_s: rate_grid(models)?, idle_v_wbl_v: idle_v_wbl_v(tech) },
+        retention: Retention {
+            rate_v_per_s: rate_grid(models)?,
+            relaxation_v: models.retention.relaxation.as_ref().map(relaxation_grid),
+            idle_v_wbl_v: idle_v_wbl_v(tech),
+        },
         cell: Cell::from_charge(cell, column_k.v_pre_v, T_LINEAR_S, DV_BL_V)?,
         cell_v: Some(Cell::from_charge(driven, column_v.v_pre_v, T_LINEAR_S, DV_BL_V)?),
         column_k: column(&column_k),
@@ -197,6 +202,14 @@ fn rate_grid(models: &Models) -> Result<Grid> {
         vec![Axis::new("v_wbl_v", "V", rate.v_wbl_v.clone()), Axis::new("v_store_v", "V", rate.v_store_v.clone())];
     let values = rate.rate_v_per_s.iter().flatten().copied().collect();
     Ok(Grid::new("rate_v_per_s", "V/s", axes, values))
+}
+
+fn relaxation_grid(relaxation: &Relaxation) -> Grid {
+    let axes = vec![
+        Axis::new("v_store_v", "V", relaxation.v_start_v.clone()),
+        Axis::new("t_hold_s", "s", relaxation.t_s.clone()),
+    ];
+    Grid::new("relaxation_v", "V", axes, relaxation.moved_v.concat())
 }
 
 fn models_width(fit: &ReadoutFit) -> Grid {

@@ -36,6 +36,9 @@ impl Table {
             self.check_calibration(calibration, &mut problems);
         }
         self.retention.rate_v_per_s.check("retention.rate_v_per_s", &["v_wbl_v", "v_store_v"], &mut problems);
+        if let Some(relaxation) = &self.retention.relaxation_v {
+            relaxation.check("retention.relaxation_v", &["v_store_v", "t_hold_s"], &mut problems);
+        }
         check_cell("cell", &self.cell, &mut problems);
         if let Some(cell) = &self.cell_v {
             check_cell("cell_v", cell, &mut problems);

@@ -3,9 +3,11 @@
 //! The drift is autonomous, dV/dt = f(V) at one write bit-line voltage, so the voltage after n token times is the n-fold
 //! map of one token time. That map is integrated with classical Runge-Kutta, 4th order, in steps of at most a tenth of
 //! the shortest time constant on the axis (error of a step below 1e-7 of the drift in it), from starting voltages at most
-//! 5 mV apart; between these the map, which is monotone, is interpolated by PCHIP.
+//! 5 mV apart; between these the map, which is monotone, is interpolated by PCHIP. Where the table has a relaxation, the drift begins
+//! at where that ends, and what is still to come of it is taken off.
 
 use super::bounds::{Bounds, Quantity, Tally};
+use super::grid::Grid;
 use super::interpolate::{Pchip, locate, slopes};
 use super::table::{Retention, Validity};
 use crate::error::{Error, Kind, Result};
@@ -47,7 +49,13 @@ impl Hold {
         let [low, high] = validity.v_store_v;
         let count = ((high - low) / SPACING_V).ceil().max(1.0) as usize + 1;
         let starts_v: Vec<f64> = (0..count).map(|k| low + (high - low) * k as f64 / (count - 1) as f64).collect();
-        let mut now = starts_v.clone();
+        let relaxation = retention.relaxation_v.as_ref();
+        let moved = |time_s: f64| match relaxation {
+            Some(grid) => moved_v(grid, &starts_v, time_s),
+            None => vec![0.0; starts_v.len()],
+        };
+        let at_last = moved(f64::INFINITY);
+        let mut now: Vec<f64> = starts_v.iter().zip(&at_last).map(|(v, moved)| v + moved).collect();
         let mut ages = Vec::with_capacity(oldest + 1);
         for age in 0..=oldest {
             if age > 0 {
@@ -55,7 +63,10 @@ impl Hold {
                     *v = advance(&rate, *v, token_time_s, steps as usize);
                 }
             }
-            ages.push((now.clone(), slopes(&starts_v, &now)));
+            let to_come = moved(age as f64 * token_time_s).into_iter().zip(&at_last);
+            let values: Vec<f64> = now.iter().zip(to_come).map(|(v, (moved, last))| v + (moved - last)).collect();
+            let steepness = slopes(&starts_v, &values);
+            ages.push((values, steepness));
         }
         Ok(Hold { starts_v, ages, token_time_s })
     }
@@ -72,6 +83,17 @@ impl Hold {
         let (values, slopes) = &self.ages[age];
         bounds.admit(Quantity::Stored, locate(&self.starts_v, v).apply(values, slopes), tally)
     }
+}
+
+/// How far a relaxation has moved cells written to these voltages after that time [V].
+fn moved_v(grid: &Grid, written_v: &[f64], time_s: f64) -> Vec<f64> {
+    let (starts, times) = (&grid.axes[0].values, &grid.axes[1].values);
+    let place = locate(times, time_s);
+    let (from, to) = (times[place.interval], times[place.interval + 1]);
+    let share = ((time_s - from) / (to - from)).clamp(0.0, 1.0);
+    let ends = grid.along_first(place.interval).into_iter().zip(grid.along_first(place.interval + 1));
+    let over_start = Pchip::new(starts, &ends.map(|(low, high)| low + share * (high - low)).collect::<Vec<_>>());
+    written_v.iter().map(|v| over_start.at(v.clamp(starts[0], starts[starts.len() - 1]))).collect()
 }
 
 /// dV/dt [V/s] over the stored voltage at one write bit-line voltage.
@@ -102,7 +124,7 @@ fn advance(rate: &Pchip, mut v: f64, time_s: f64, steps: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::lut::synthetic::{self, TAU_S, V_LEAK_V};
-    use crate::lut::{Axis, Grid, Outside};
+    use crate::lut::{Axis, Outside};
 
     const TOLERANCE_V: f64 = 0.05e-3;
 
@@ -132,7 +154,7 @@ mod tests {
         let stored = table.retention.rate_v_per_s.axes[1].clone();
         let bias = Axis::new("v_wbl_v", "V", vec![0.0, 0.9]);
         let rate = Grid::tabulate("rate_v_per_s", "V/s", vec![bias, stored], |at| -k * (at[1] - 0.4).powi(3));
-        let retention = Retention { rate_v_per_s: rate, idle_v_wbl_v: 0.45 };
+        let retention = Retention { rate_v_per_s: rate, relaxation_v: None, idle_v_wbl_v: 0.45 };
         let bounds = Bounds::new(&table.validity, Outside::Refuse);
         let dt = table.scale.token_time_s;
         let hold = Hold::new(&retention, &table.validity, dt, 0.45, 1023).unwrap();
@@ -141,6 +163,26 @@ mod tests {
             let exact = 0.4 + y0 / (1.0 + 2.0 * k * y0 * y0 * 1023.0 * dt).sqrt();
             let v = hold.at(v0, 1023, &bounds, &mut Tally::default()).unwrap();
             assert!((v - exact).abs() < TOLERANCE_V, "{v0} V: {v} against {exact}");
+        }
+    }
+
+    #[test]
+    fn a_relaxation_is_followed_beside_the_leak() {
+        let mut table = synthetic::table().unwrap();
+        let times = Axis::new("t_hold_s", "s", vec![0.0, 1e-6, 4e-6]);
+        let starts = Axis::new("v_store_v", "V", vec![0.0, 0.9]);
+        // 4 mV at last from 0 V, none from 0.9 V; half of it after a microsecond.
+        let moved = |at: &[f64]| 4e-3 * (1.0 - at[0] / 0.9) * if at[1] == 1e-6 { 0.5 } else { at[1] / 4e-6 };
+        table.retention.relaxation_v = Some(Grid::tabulate("relaxation_v", "V", vec![starts, times], moved));
+        let bounds = Bounds::new(&table.validity, Outside::Refuse);
+        let hold = Hold::new(&table.retention, &table.validity, 1e-6, 0.45, 100).unwrap();
+        let leak = |v0: f64, age: f64| V_LEAK_V + (v0 - V_LEAK_V) * (-age * 1e-6 / TAU_S).exp();
+        for (v0, last) in [(0.0, 4e-3), (0.45, 2e-3), (0.9, 0.0)] {
+            for (age, share) in [(0, 0.0), (1, 0.5), (4, 1.0), (100, 1.0)] {
+                let exact = leak(v0 + last, f64::from(age)) - (1.0 - share) * last;
+                let v = hold.at(v0, age as usize, &bounds, &mut Tally::default()).unwrap();
+                assert!((v - exact).abs() < 1e-6, "{v0} V after {age}: {v} against {exact}");
+            }
         }
     }
 

@@ -116,7 +116,7 @@ pub fn table() -> Result<Table> {
         profile: "synthetic".into(),
         provenance: BTreeMap::from([("origin".into(), "closed forms; not a characterization".into())]),
         write: Write { stored_v: Grid::curve("stored_v", "V", driven, written), sigma_v: None, calibration: None },
-        retention: Retention { rate_v_per_s: rate, idle_v_wbl_v: 0.45 },
+        retention: Retention { rate_v_per_s: rate, relaxation_v: None, idle_v_wbl_v: 0.45 },
         cell: Cell::from_charge(charge, 0.45, T_LINEAR_S, 0.1)?,
         cell_v: None,
         column_k: column(READOUT_OFFSET_C),

@@ -137,6 +137,10 @@ pub struct Calibration {
 pub struct Retention {
     /// dV/dt [V/s] over `v_wbl_v`, `v_store_v`.
     pub rate_v_per_s: Grid,
+    /// How far what comes to rest inside a cell has moved the stored voltage, beside what leaks [V], over `v_store_v` when written and
+    /// `t_hold_s`, from 0 to rest; absent: not characterized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relaxation_v: Option<Grid>,
     /// Write bit-line voltage that the emulator takes for the hold unless told otherwise [V].
     pub idle_v_wbl_v: f64,
 }
@@ -341,6 +345,7 @@ impl Table {
             ("write.stored_v".to_string(), &self.write.stored_v),
             ("retention.rate_v_per_s".to_string(), &self.retention.rate_v_per_s),
         ];
+        grids.extend(self.retention.relaxation_v.as_ref().map(|grid| ("retention.relaxation_v".to_string(), grid)));
         grids.extend(self.write.sigma_v.as_ref().map(|grid| ("write.sigma_v".to_string(), grid)));
         if let Some(calibration) = &self.write.calibration {
             grids.push(("write.calibration.driven_v".to_string(), &calibration.driven_v));

@@ -7,11 +7,13 @@
 //! dV/dt = r(V, V_WBL) = -m(V, V_WBL) I_leak(V, V_WBL) / C(V)
 //! ```
 //!
-//! with I_leak from DC, C from AC and a correction m near one from training transients.
+//! with I_leak from DC, C from AC and a correction m near one from training transients; what moves right after a write although nothing
+//! leaks is a table beside it ([`Relaxation`]).
 
 mod exponential;
 mod leakage;
 mod rate;
+mod relaxation;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,7 @@ use crate::fit::{HeldOut, check_points, failed};
 pub use exponential::{ExponentialFit, ExponentialKind, PUBLISHED_TAU_S, V_ZERO_V, fit_exponential};
 pub use leakage::{LeakageFit, LeakageOptions, fit_leakage, frozen_holds};
 pub use rate::RateModel;
+pub use relaxation::Relaxation;
 
 /// One DC operating point of a holding cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
