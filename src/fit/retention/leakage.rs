@@ -206,10 +206,9 @@ pub fn fit_leakage(
     let mut parameters = Vec::new();
     let mut notes = Vec::new();
     let mut n_points = leakage.len();
-    check_holds(FIT, "training", train)?;
-    let rested: Vec<Hold> = train.iter().map(after_rest).collect();
     if options.n_factors > 0 {
-        let train = &rested[..];
+        check_holds(FIT, "training", train)?;
+        let train: &[Hold] = &train.iter().map(after_rest).collect::<Vec<_>>();
         n_points += train.iter().map(|hold| hold.t_s.len() - 1).sum::<usize>();
         let correction = shape(train, options)?;
         let transients = Transients { holds: prepare(&base, train)?, correction: &correction };
@@ -388,7 +387,10 @@ mod tests {
 
     /// The truth: leakage times a factor that the DC sweep does not know.
     fn truth(v0: f64, wbl: f64, factor: impl Fn(f64) -> f64) -> Hold {
-        let t_s: Vec<f64> = (0..17).map(|i| 5e-5 * f64::from(i)).collect();
+        truth_at((0..17).map(|i| 5e-5 * f64::from(i)).collect(), v0, wbl, factor)
+    }
+
+    fn truth_at(t_s: Vec<f64>, v0: f64, wbl: f64, factor: impl Fn(f64) -> f64) -> Hold {
         let v_store_v = ode::drift(|v| -factor(v) * current(v, wbl) / capacitance(v), v0, &t_s).unwrap();
         let write_bit_line = WriteBitLine::Constant { v_wbl_v: wbl };
         Hold { name: format!("v_store_v = {v0}, v_wbl_v = {wbl}"), write_bit_line, t_s, v_store_v }
@@ -457,11 +459,9 @@ mod tests {
         let settled = |v0: f64| 5e-3 * (1.0 - v0 / 0.9);
         let make = |levels: &[f64]| -> Vec<Hold> {
             let one = |&v0: &f64| {
-                let mut hold = truth(v0 + settled(v0), 0.45, |_| 1.05);
-                let drift = |v: f64| -1.05 * current(v, 0.45) / capacitance(v);
-                let leaked = ode::drift(drift, v0 + settled(v0), &t_s).unwrap();
-                hold.v_store_v = leaked.iter().zip(&t_s).map(|(v, t)| v - settled(v0) * (-t / 1e-6).exp()).collect();
-                hold.t_s.clone_from(&t_s);
+                let mut hold = truth_at(t_s.clone(), v0 + settled(v0), 0.45, |_| 1.05);
+                let to_come = t_s.iter().map(|t| settled(v0) * (-t / 1e-6).exp());
+                hold.v_store_v.iter_mut().zip(to_come).for_each(|(v, to_come)| *v -= to_come);
                 hold
             };
             levels.iter().map(one).collect()
