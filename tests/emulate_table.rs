@@ -25,14 +25,22 @@ fn table() -> Table {
     synthetic::table().unwrap()
 }
 
-/// The column's charge from the closed forms behind the table: Q = sum q - (sum I T) s (1 - 2 s / 3), s = (sum g T) / 2C.
+/// The column's charge from the closed forms behind the table: Q = sum q - (1/C) sum_ij g_i I_j int_0^T_i min(t, T_j) dt, and
+/// (2/3) (sum I T) s^2 with s = (sum g T) / 2C.
 fn charge_by_hand(stored_v: &[f64], widths_s: &[f64]) -> f64 {
     let pairs = || stored_v.iter().zip(widths_s);
     let alone: f64 = pairs().map(|(&v, &t)| synthetic::charge_c(v, t, 0.45)).sum();
     let current: f64 = pairs().map(|(&v, t)| synthetic::current_a(v, 0.45) * t).sum();
     let conductance: f64 = pairs().map(|(&v, t)| synthetic::conductance_s(v) * t).sum();
-    let swing = conductance / (2.0 * C_BIT_LINE_F);
-    alone - current * swing * (1.0 - swing * 2.0 / 3.0)
+    let seen = |own: f64, other: f64| if own < other { own * own / 2.0 } else { own * other - other * other / 2.0 };
+    let swung: f64 = pairs()
+        .map(|(&v, &own)| {
+            let drawn = pairs().map(|(&other_v, &other)| synthetic::current_a(other_v, 0.45) * seen(own, other));
+            synthetic::conductance_s(v) * drawn.sum::<f64>()
+        })
+        .sum();
+    let share = conductance / (2.0 * C_BIT_LINE_F);
+    alone - swung / C_BIT_LINE_F + current * share * share * 2.0 / 3.0
 }
 
 #[test]
@@ -140,7 +148,7 @@ fn a_head_is_the_sum_of_its_columns() {
 
 #[test]
 fn without_its_physics_the_array_is_the_linear_model() {
-    let physics = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false };
+    let physics = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false, ..Physics::default() };
     let x = inputs(1, 30, 64, 7);
     let quantization = Quantization::OFF;
     let ideal = run(x.clone(), &Options { physics, quantization, ..options() }, Some(&table())).unwrap();

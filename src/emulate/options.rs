@@ -124,6 +124,9 @@ pub struct Physics {
     pub nonlinearity: bool,
     /// The bit line moves while it is read.
     pub swing: bool,
+    /// Each cell follows the bit line as it is while its own word line is on, pair by pair of cells; off: as if all pulses were of one
+    /// length, by sums of the column alone. Sums of integers ([`super::Factorized`]) know only these.
+    pub pairs: bool,
     /// The converters' curves; off: straight lines that clip at S_sat and A_sat.
     pub readout: bool,
 }
@@ -143,15 +146,15 @@ impl Physics {
 
 impl Default for Physics {
     fn default() -> Self {
-        Physics { write_error: true, leakage: true, nonlinearity: true, swing: true, readout: true }
+        Physics { write_error: true, leakage: true, nonlinearity: true, swing: true, pairs: true, readout: true }
     }
 }
 
 /// How the level [`Level::Table`] is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Evaluation {
-    /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell. On a
-    /// characterized table phi was seen within 0.1 % of full scale of the reference, a tile's output within 0.4 %.
+    /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell. It takes the bit
+    /// line's swing by sums of the column, without [`Physics::pairs`].
     Factorized,
     /// Cell by cell in double precision: the reference.
     #[default]
@@ -360,7 +363,7 @@ mod tests {
     #[test]
     fn physics_is_switched_off_by_name() {
         let off = Physics::NAMES.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
-        let none = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false };
+        let none = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false, ..Physics::default() };
         assert_eq!(off, Some(none));
         assert_eq!(Physics::default().without("leakage"), Some(Physics { leakage: false, ..Physics::default() }));
         assert_eq!(Physics::default().without("gravity"), None);

@@ -182,6 +182,11 @@ pub struct Projection {
 }
 
 impl Projection {
+    /// The quantity of a cell of that current and conductance.
+    pub fn of(&self, current_a: f64, conductance_s: f64) -> f64 {
+        self.per_current * current_a + self.per_conductance * conductance_s + self.constant
+    }
+
     /// The quantity's sum over a column, each cell's times its width [s], from the same sums of currents [C] and conductances
     /// [F] and of the widths.
     pub fn sum(&self, current_charge_c: f64, conductance_time: f64, widths_s: f64) -> f64 {
