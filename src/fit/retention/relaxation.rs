@@ -8,7 +8,7 @@
 //! V(t) = V_leak(t) from V_start + rho(V_start, inf), plus rho(V_start, t) - rho(V_start, inf)
 //! ```
 //!
-//! On an embedded cell it is a tenth of a millivolt; on sky130, whose channels are 2.4 um long, five.
+//! On the embedded technology it is 0.2 mV; on sky130, whose channels are 2.4 um long, five.
 
 use serde::{Deserialize, Serialize};
 
