@@ -65,11 +65,7 @@ impl TableModel {
             .then(|| Hold::new(&table.retention, &table.validity, table.scale.token_time_s, v_wbl_v, oldest))
             .transpose()?;
         let swing = |cell: &Cell| match physics.swing {
-            true => Swing {
-                curvature: cell.curvature,
-                on_capacitance: cell.on_capacitance,
-                pairs: physics.pairs,
-            },
+            true => Swing { curvature: cell.curvature, on_capacitance: cell.on_capacitance, pairs: physics.pairs },
             false => Swing::default(),
         };
         let unsigned = Converter::new(&table.column_k, &table.readout_unsigned, &table.scale, false, physics.readout)

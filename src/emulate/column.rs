@@ -16,7 +16,9 @@
 
 use super::factorized::Curve;
 use crate::error::Result;
-use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Column, Projection, Pulse, Quantity, Readout, Scale, Tally, WidthCurve};
+use crate::lut::{
+    Bounds, CONDUCTANCE, CURRENT, Column, Projection, Pulse, Quantity, Readout, Scale, Tally, WidthCurve,
+};
 
 /// How far a converter's tabulated curve may be from its own, as a share of full scale.
 const CURVE_TOLERANCE: f64 = 2e-4;
@@ -296,14 +298,18 @@ mod tests {
             let mut sums = LineSums::default();
             sums.add(&[current_a, 0.0, 0.0], &Pulse::Long(drawing_s), 0.0);
             sums.add(&[0.0, conductance_s, 0.0], &Pulse::Long(conducting_s), 0.0);
-            (current_a * drawing_s - sums.charge_c(c_f, &Swing { pairs: true, ..Swing::default() })) * c_f / (current_a * conductance_s)
+            (current_a * drawing_s - sums.charge_c(c_f, &Swing { pairs: true, ..Swing::default() })) * c_f
+                / (current_a * conductance_s)
         };
         let second = |drawing_s: f64, conducting_s: f64| drawing_s * (conducting_s / c_f * conductance_s).powi(2) / 6.0;
         let second = |d: f64, g: f64| second(d, g) * c_f / conductance_s;
         let (early, late) = (lost(t_s, 0.25 * t_s), lost(0.25 * t_s, t_s));
         // int_0^T/4 t dt, and what is drawn in a quarter of the time seen for the rest of it.
         assert!((early / (t_s * t_s / 32.0 - second(t_s, 0.25 * t_s)) - 1.0).abs() < 1e-9, "{early:e}");
-        assert!((late / (t_s * t_s * (1.0 / 32.0 + 3.0 / 16.0) - second(0.25 * t_s, t_s)) - 1.0).abs() < 1e-9, "{late:e}");
+        assert!(
+            (late / (t_s * t_s * (1.0 / 32.0 + 3.0 / 16.0) - second(0.25 * t_s, t_s)) - 1.0).abs() < 1e-9,
+            "{late:e}"
+        );
     }
 
     /// Half of the cells on all the time, half for half of it, each with a capacitor behind its switch, against all pairs by hand.

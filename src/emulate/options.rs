@@ -363,7 +363,14 @@ mod tests {
     #[test]
     fn physics_is_switched_off_by_name() {
         let off = Physics::NAMES.iter().try_fold(Physics::default(), |physics, name| physics.without(name));
-        let none = Physics { write_error: false, leakage: false, nonlinearity: false, swing: false, readout: false, ..Physics::default() };
+        let none = Physics {
+            write_error: false,
+            leakage: false,
+            nonlinearity: false,
+            swing: false,
+            readout: false,
+            ..Physics::default()
+        };
         assert_eq!(off, Some(none));
         assert_eq!(Physics::default().without("leakage"), Some(Physics { leakage: false, ..Physics::default() }));
         assert_eq!(Physics::default().without("gravity"), None);

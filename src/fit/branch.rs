@@ -110,7 +110,8 @@ fn with_shift(
         j => draws[i][j - 1 - n].powi(2),
     });
     let squares = names.iter().map(|name| format!("{name} squared"));
-    let columns: Vec<String> = std::iter::once("current".to_string()).chain(names.iter().cloned()).chain(squares).collect();
+    let columns: Vec<String> =
+        std::iter::once("current".to_string()).chain(names.iter().cloned()).chain(squares).collect();
     let mean_square = |j: usize| draws[..n_train].iter().map(|z| z[j].powi(2)).sum::<f64>() / n_train as f64;
     let mean_squares: Vec<f64> = (0..n).map(mean_square).collect();
     let mut fit = BranchFit {

@@ -234,7 +234,10 @@ mod tests {
         let result = fit_write(&train, &test, 0.9, 0.01).unwrap();
         // 0.06 V between levels: at the corner, at most a quarter of that times twice the slope.
         assert!(result.fit.held_out_max * 0.9 < 0.25 * 0.06 * 0.008, "{}", result.fit.held_out_max);
-        assert!(result.rest.iter().all(|(_, curve)| stats::max_abs(curve.values()) > 1e-4), "the cubic misses the bend");
+        assert!(
+            result.rest.iter().all(|(_, curve)| stats::max_abs(curve.values()) > 1e-4),
+            "the cubic misses the bend"
+        );
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub use noise::{Noise, ReadSigmas};
 #[cfg(feature = "dataset")]
 pub use parquet::{PARQUET_NAME, read_grids, write_parquet};
 pub use table::{
-    Branch, Calibration, Cell, Column, Levels, Model, Offset, Parameter, Projection, Readout, Retention, SCHEMA, Scale, Table,
-    Validity, Variability, Write,
+    Branch, Calibration, Cell, Column, Levels, Model, Offset, Parameter, Projection, Readout, Retention, SCHEMA, Scale,
+    Table, Validity, Variability, Write,
 };
 pub use tensors::{NPZ_NAME, SAFETENSORS_NAME, write_tensors};
 pub use width_curve::WidthCurve;

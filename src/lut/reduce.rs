@@ -58,9 +58,7 @@ impl Cell {
             edge.push(intercept);
             conductance
                 .push((line_at(i_v, v_precharge_v + dv_v).0 - line_at(i_v, v_precharge_v - dv_v).0) / (2.0 * dv_v));
-            held.push(
-                (line_at(i_v, v_precharge_v + dv_v).1 - line_at(i_v, v_precharge_v - dv_v).1) / (2.0 * dv_v),
-            );
+            held.push((line_at(i_v, v_precharge_v + dv_v).1 - line_at(i_v, v_precharge_v - dv_v).1) / (2.0 * dv_v));
             let [below, above] = [-wide_v, wide_v].map(|dv| line_at(i_v, v_precharge_v + dv).0);
             bent.push((below + above - 2.0 * slope) / (wide_v * wide_v));
             residual.push(-intercept);

@@ -206,7 +206,8 @@ impl Results<'_> {
             for (start, curve) in view.numbers("v_start_v")?.into_iter().zip(view.curve("v_hold_v")) {
                 let Some(curve) = curve else { continue };
                 hold.simulated.push(Transient { t_s: t_s.clone(), v_store_v: curve.to_vec() });
-                hold.modelled.push(Transient { t_s: t_s.clone(), v_store_v: self.models.retention.hold(line, start, &t_s)? });
+                hold.modelled
+                    .push(Transient { t_s: t_s.clone(), v_store_v: self.models.retention.hold(line, start, &t_s)? });
             }
             hold.rate = fine(low, high).map(|v| Ok((v, model.rate(line, v)?))).collect::<Result<_>>()?;
             hold.rate_simulated = hold.simulated.iter().filter_map(early_rate).collect();

@@ -62,8 +62,7 @@ pub fn behavioural(
     // Bit lines of the behavioural columns carry the cells' load, which the table knows.
     let table_bench = |name: &str, converter: &str, column: &crate::lut::Column, precharge: &str| -> Result<Column> {
         let mut own = overrides.clone();
-        let of_table =
-            [("c_bl", column.c_bit_line_f), (precharge, column.v_precharge_v), ("vdd", table.scale.vdd_v)];
+        let of_table = [("c_bl", column.c_bit_line_f), (precharge, column.v_precharge_v), ("vdd", table.scale.vdd_v)];
         own.extend(of_table.map(|(name, value)| (name.to_string(), value)));
         Ok(Column::new(bench(name)?, size.rows, &own)?.with_models(&format!("{models}{converter}\n")))
     };

@@ -3,7 +3,8 @@
 use super::simd::{Isa, LANES, WIDE_ROWS};
 use super::{Factorized, FactorizedHead};
 use crate::emulate::{
-    Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Physics, Outputs, Quantization, TableModel, run,
+    Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Outputs, Physics, Quantization,
+    TableModel, run,
 };
 use crate::error::Kind;
 use crate::lut::{Outside, synthetic};

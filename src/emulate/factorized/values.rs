@@ -214,7 +214,8 @@ impl Vectorized for PulsePass<'_> {
         }
         let total = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>() as f32 / FULL_NARROW;
         let whole = wide.iter().map(|whole| i32::from(*whole)).sum::<i32>() as f32 / FULL_WIDE;
-        let squares = narrow.iter().map(|byte| u32::from(*byte).pow(2)).sum::<u32>() as f32 / (FULL_NARROW * FULL_NARROW);
+        let squares =
+            narrow.iter().map(|byte| u32::from(*byte).pow(2)).sum::<u32>() as f32 / (FULL_NARROW * FULL_NARROW);
         *sums = [total(narrow), whole, total(edge), squares];
     }
 }

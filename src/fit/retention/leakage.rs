@@ -278,10 +278,7 @@ pub fn frozen_holds(model: &RateModel, holds: &[Hold]) -> Result<Vec<usize>> {
 }
 
 fn predict(model: &RateModel, relaxation: Option<&Relaxation>, holds: &[Hold]) -> Result<Vec<Vec<f64>>> {
-    holds
-        .iter()
-        .map(|item| hold(model, relaxation, item.write_bit_line, item.v_store_v[0], &item.ages_s()))
-        .collect()
+    holds.iter().map(|item| hold(model, relaxation, item.write_bit_line, item.v_store_v[0], &item.ages_s())).collect()
 }
 
 fn shape(train: &[Hold], options: &LeakageOptions) -> Result<Correction> {
@@ -455,7 +452,8 @@ mod tests {
     #[test]
     fn what_comes_to_rest_is_told_from_what_leaks() {
         let (leakage, capacitance) = sweep();
-        let t_s: Vec<f64> = (0..=32).map(|k| if k == 0 { 0.0 } else { 1e-7 * 10f64.powf(f64::from(k) / 8.0) }).collect();
+        let t_s: Vec<f64> =
+            (0..=32).map(|k| if k == 0 { 0.0 } else { 1e-7 * 10f64.powf(f64::from(k) / 8.0) }).collect();
         let settled = |v0: f64| 5e-3 * (1.0 - v0 / 0.9);
         let make = |levels: &[f64]| -> Vec<Hold> {
             let one = |&v0: &f64| {
