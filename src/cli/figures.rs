@@ -53,6 +53,7 @@ struct Left {
     datasets: Datasets,
     models: Models,
     cases: Vec<ValidationCase>,
+    #[cfg_attr(not(feature = "plot"), expect(dead_code, reason = "a figure shows it"))]
     budgets: Vec<Budget>,
 }
 
