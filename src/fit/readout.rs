@@ -253,36 +253,35 @@ fn fit_branch(fit: &str, points: &[ConversionPoint], options: &ReadoutOptions) -
         return Err(failed(fit, message, "give charges in the sign that lengthens the pulse"));
     }
     let (gain, offset) = (first.values[1], -first.values[0] / first.values[1]);
-    // Knees that no point shows stay at their start; this weight decides nothing else.
-    let (knee_start, prior_s) = (0.003 * t_sat_s, 1e-7 * t_sat_s);
-    let starts = |knee: &dyn Fn(&str) -> Start| {
-        [
-            Start::positive("gain_s_per_c", gain),
-            Start::free("offset_c", offset, charge_scale),
-            knee("knee_low_s"),
-            knee("knee_high_s"),
-        ]
-    };
+    let knee_start = 0.003 * t_sat_s;
+    let bound = |name: &str| Start::between(name, knee_start, 1e-5 * t_sat_s, 0.3 * t_sat_s);
+    let starts = [
+        Start::positive("gain_s_per_c", gain),
+        Start::free("offset_c", offset, charge_scale),
+        bound("knee_low_s"),
+        bound("knee_high_s"),
+    ];
     let least = t_sat_s - 2.0 * options.saturation_slack_s;
-    let residuals = Forward(|p: &[Dual]| {
-        let width = |charge_c: f64| {
-            let x = p[0] * (charge_c - p[1]);
-            p[2] * (x / p[2]).softplus() - p[3] * ((x - t_sat_s) / p[3]).softplus()
-        };
-        let mut all: Vec<Dual> = line.iter().map(|point| width(point.charge_c) - point.width_s).collect();
-        // A saturated pulse objects only to a curve that is not yet saturated.
-        all.extend(saturated.iter().map(|point| (least - width(point.charge_c)).positive_part()));
-        all.extend([2, 3].map(|k| prior_s * (p[k] / knee_start).ln()));
-        all
-    });
-    let solve = |starts: &[Start]| match options.loss {
-        Loss::Square => profile::solve(fit, &residuals, starts),
-        robust => engine::solve(fit, &residuals, starts, robust),
+    let solve = |prior_s: f64| {
+        let residuals = Forward(|p: &[Dual]| {
+            let width = |charge_c: f64| {
+                let x = p[0] * (charge_c - p[1]);
+                p[2] * (x / p[2]).softplus() - p[3] * ((x - t_sat_s) / p[3]).softplus()
+            };
+            let mut all: Vec<Dual> = line.iter().map(|point| width(point.charge_c) - point.width_s).collect();
+            // A saturated pulse objects only to a curve that is not yet saturated.
+            all.extend(saturated.iter().map(|point| (least - width(point.charge_c)).positive_part()));
+            all.extend([2, 3].map(|k| prior_s * (p[k] / knee_start).ln()));
+            all
+        });
+        match options.loss {
+            Loss::Square => profile::solve(fit, &residuals, &starts),
+            robust => engine::solve(fit, &residuals, &starts, robust),
+        }
     };
-    // Where a curve has no knee at all, as one that bends the other way, its width runs into the lower bound, and nothing moves there.
-    // Without a bound it stays where the weak prior holds it.
-    let bounded = |name: &str| Start::between(name, knee_start, 1e-5 * t_sat_s, 0.3 * t_sat_s);
-    let solution = solve(&starts(&bounded)).or_else(|_| solve(&starts(&|name| Start::positive(name, knee_start))))?;
+    // Knees that no point shows stay at their start; this weight decides nothing else. Of a curve that bends the other way the knee runs
+    // into its lower bound, where nothing moves any more: it takes more to keep it from there.
+    let solution = solve(1e-7 * t_sat_s).or_else(|_| solve(1e-3 * t_sat_s))?;
     let first_pulse = points.iter().filter(|p| class(p.width_s, options) != "no pulse").map(|p| p.charge_c);
     let first_pulse = first_pulse.fold(f64::INFINITY, f64::min);
     let last_dead = dead.iter().map(|p| p.charge_c).filter(|&q| q < first_pulse).fold(f64::NEG_INFINITY, f64::max);
