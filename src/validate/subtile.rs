@@ -214,7 +214,7 @@ impl<'a> Whole<'a> {
         let mut overrides = vdd.clone();
         let of_both = ["v_ref", "v_wbl", "c_bl", "i_cmp", "t_in", "t_max", "t_conv"];
         let of_k = ["v_pre_k", "i_src_k", "t_lag_k"].into_iter().chain(of_both).map(|name| (name, k));
-        let of_v = ["v_pre_v", "i_src_v", "t_lag_v", "t_strobe"].map(|name| (name, v));
+        let of_v = ["v_pre_v", "i_src_v", "t_lag_v", "t_rest_v", "t_strobe"].map(|name| (name, v));
         overrides.extend(of_k.chain(of_v).map(|(name, column)| (name.to_string(), column.value(name))));
         Ok(Whole { deck, values: deck.values(&overrides)?, n, wires, shared_bias })
     }
