@@ -31,17 +31,20 @@ pub struct Scales {
     pub volts: f64,
     /// Of charges.
     pub coulombs: f64,
+    /// Of energies.
+    pub joules: f64,
 }
 
 impl Scales {
     /// As written.
-    pub const NONE: Scales = Scales { volts: 1.0, coulombs: 1.0 };
+    pub const NONE: Scales = Scales { volts: 1.0, coulombs: 1.0, joules: 1.0 };
 
     /// The value of a quantity.
     pub fn of(&self, value: f64, unit: Unit) -> f64 {
         match unit {
             Unit::Volt if self.volts != 1.0 => value * self.volts,
             Unit::Coulomb if self.coulombs != 1.0 => value * self.coulombs,
+            Unit::Joule if self.joules != 1.0 => value * self.joules,
             _ => value,
         }
     }

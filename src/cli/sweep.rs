@@ -204,10 +204,11 @@ pub(super) fn read_named(
             })?;
             let spec = SweepSpec::read_on(&spec.file, &benches, &tech)?.at_corners(corners, &tech)?;
             if spec.scales != Scales::NONE {
-                let charges = match spec.scales.coulombs {
+                let beside = |what: &str, factor: f64| match factor {
                     1.0 => String::new(),
-                    factor => format!(", charges times {factor:.4}"),
+                    factor => format!(", {what} times {factor:.4}"),
                 };
+                let charges = beside("charges", spec.scales.coulombs) + &beside("energies", spec.scales.joules);
                 let volts = spec.scales.volts;
                 let text = format!("{:20} voltages times {volts:.4}{charges}: written for `{}`", spec.name, spec.tech);
                 note(context, &format!("{text}, run on {} at {} V", tech.name, tech.vdd_v));

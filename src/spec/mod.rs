@@ -19,7 +19,8 @@
 //! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
 //!
 //! Voltages are written for the supply of the technology that the file names. On another one ([`SweepSpec::read_on`]) every
-//! voltage is scaled by the ratio of the supplies (a level at half the supply stays there) and every charge by that of the charge scales.
+//! voltage is scaled by the ratio of the supplies (a level at half the supply stays there) and every charge by that of the charge scales,
+//! every energy, which is a limit, by that of the energy scales. Limits in time stay: they are claims about a design.
 
 mod adaptive;
 mod circuits;
@@ -129,8 +130,8 @@ pub struct SweepSpec {
     pub guard: Guard,
     /// The file's voltages are what they are on every technology: its bench's devices do not belong to any.
     pub absolute_voltages: bool,
-    /// What the file's voltages and charges were multiplied by: the supply and the charge scale over those of the technology that
-    /// the file names.
+    /// What the file's voltages, charges and energies were multiplied by: the supply and the scales over those of the technology
+    /// that the file names.
     pub scales: Scales,
     /// Name in the file, which a variant's own begins with.
     pub base: String,
@@ -161,8 +162,12 @@ impl SweepSpec {
             return Ok(spec);
         }
         let technologies = benches.parent().unwrap_or(Path::new(".")).join("tech");
-        let Some((vdd_v, charge)) = written_for(&named_in(path, &spec.tech), &technologies) else { return Ok(spec) };
-        let scales = Scales { volts: tech.vdd_v / vdd_v, coulombs: tech.scale('q') / charge };
+        let Some(of) = written_for(&named_in(path, &spec.tech), &technologies) else { return Ok(spec) };
+        let scales = Scales {
+            volts: tech.vdd_v / of.volts,
+            coulombs: tech.scale('q') / of.coulombs,
+            joules: tech.energy_scale / of.joules,
+        };
         if scales == Scales::NONE { Ok(spec) } else { SweepSpec::read_scaled(path, benches, scales) }
     }
 

@@ -11,6 +11,7 @@
 //! | `[sizes]` `w`, `l` | a width or length in a netlist, times this, is what is drawn: `{w_scale}` and `{l_scale}` in wrappers |
 //! | `[sizes]` `q` | a cell's charge over that of the embedded technology's: bit lines and conversion currents in benches take it as `{q_scale}`, and charges in sweep files are multiplied by it |
 //! | `[sizes]` `c` | a cell's storage capacitor in a netlist, times this, is what is there: `{c_scale}` in cells |
+//! | `[sizes]` `e` | what switching the same gates takes over the embedded technology's: energies in sweep files, which are limits, are multiplied by it |
 //! | `[subckts.<name>]` | values for parameters of a netlist's subcircuit in place of its own defaults, as a cell's sizes; a cell's `<name>_load` takes them too |
 //! | `[parameters]` | values for parameters of benches, by name, where a bench has them |
 //! | `[corners.<name>]` | `section` of the libraries, or `files` in place of those of `[models]`; `vdd`, `temperature` |
@@ -138,6 +139,8 @@ pub struct Technology {
     /// Constants for wrappers and cells: `w_scale` and `l_scale`, where widths and lengths scale, and always `c_scale` and
     /// `q_scale`.
     pub sizes: Vec<(String, f64)>,
+    /// What energies in sweep files are multiplied by: `e` of `[sizes]`.
+    pub energy_scale: f64,
     /// Defaults of parameters of netlists' subcircuits, by subcircuit and parameter, in base units.
     pub subckts: BTreeMap<String, BTreeMap<String, f64>>,
     /// Values for parameters of benches, by name, in base units.

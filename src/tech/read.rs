@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Check, Device, Expected, Library, Place, Target, TechCorner, Technology};
 use crate::error::{Kind, Problem, Result};
-use crate::keys::{Document, Keys};
+use crate::keys::{Document, Keys, Scales};
 use crate::units::{Unit, parse_any};
 
 /// Figures that a device may have targets for.
@@ -59,7 +59,7 @@ impl Technology {
             a_beta_m = mismatch.require_quantity("a_beta", Unit::OneMetre);
             mismatch.finish();
         }
-        let sizes = read_sizes(&keys);
+        let (sizes, energy_scale) = read_sizes(&keys);
         let parameters = keys.table("parameters").map(|table| read_quantities(&table)).unwrap_or_default();
         let subckts = keys.named_tables("subckts").into_iter().map(|(name, table)| {
             let quantities = read_quantities(&table);
@@ -83,6 +83,7 @@ impl Technology {
             libraries,
             files,
             sizes,
+            energy_scale,
             subckts,
             parameters,
             corners,
@@ -105,13 +106,14 @@ pub fn supply_of(name: &str, technologies: &Path) -> Option<f64> {
     document.root(&table).quantity("vdd", Unit::Volt)
 }
 
-/// The supply [V] and the charge scale for which files are written that name the technology `name`.
-pub fn written_for(name: &str, technologies: &Path) -> Option<(f64, f64)> {
+/// The supply [V], the charge scale and the energy scale for which files are written that name the technology `name`.
+pub fn written_for(name: &str, technologies: &Path) -> Option<Scales> {
     let document = Document::read(&Technology::file_of(name, technologies)?, Kind::UnknownTech).ok()?;
     let table = document.parse().ok()?;
     let keys = document.root(&table);
-    let charge = keys.table("sizes").and_then(|sizes| sizes.quantity("q", Unit::One)).unwrap_or(1.0);
-    Some((keys.quantity("vdd", Unit::Volt)?, charge))
+    let sizes = keys.table("sizes");
+    let scale = |key: &str| sizes.as_ref().and_then(|sizes| sizes.quantity(key, Unit::One)).unwrap_or(1.0);
+    Some(Scales { volts: keys.quantity("vdd", Unit::Volt)?, coulombs: scale("q"), joules: scale("e") })
 }
 
 fn read_files(keys: &Keys<'_>, resolve: &dyn Fn(&str) -> Place) -> Option<Vec<PathBuf>> {
@@ -227,11 +229,11 @@ fn read_check(name: &str, keys: &Keys<'_>, corners: &[TechCorner]) -> Check {
     Check { name: name.to_string(), corner, temperature_degc, length_m, tolerance, vt_tolerance_v, expected }
 }
 
-/// `[sizes]`: `w`, `l`, `c` and `q` as the parameters `w_scale` and so on. Cells and benches use the last two themselves, so these are
-/// always there.
-fn read_sizes(keys: &Keys<'_>) -> Vec<(String, f64)> {
+/// `[sizes]`: `w`, `l`, `c` and `q` as the parameters `w_scale` and so on, and `e`, which is for limits alone. Cells and benches use
+/// `c` and `q` themselves, so these are always there.
+fn read_sizes(keys: &Keys<'_>) -> (Vec<(String, f64)>, f64) {
     let Some(table) = keys.table("sizes") else {
-        return ["c_scale", "q_scale"].map(|name| (name.to_string(), 1.0)).to_vec();
+        return (["c_scale", "q_scale"].map(|name| (name.to_string(), 1.0)).to_vec(), 1.0);
     };
     let scale = |key: &str| {
         let scale = table.quantity(key, Unit::One).unwrap_or(1.0);
@@ -239,11 +241,12 @@ fn read_sizes(keys: &Keys<'_>) -> Vec<(String, f64)> {
             let problem = Problem::new(Kind::SpecUnit, format!("{scale} is no scale"));
             table.problem(problem.accepted("a number above zero: drawn size over size in the netlist"), key);
         }
-        (format!("{key}_scale"), scale)
+        scale
     };
-    let sizes = ["l", "w", "c", "q"].map(scale).to_vec();
+    let sizes = ["l", "w", "c", "q"].map(|key| (format!("{key}_scale"), scale(key))).to_vec();
+    let energy = scale("e");
     table.finish();
-    sizes
+    (sizes, energy)
 }
 
 /// Quantities by name, in whatever unit they name.
