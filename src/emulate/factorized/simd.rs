@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use super::avx512::Avx512;
 use super::lanes::{Plain, Vectorized};
 use super::portable;
 
@@ -21,16 +23,39 @@ enum Set {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+/// Calls a loop of the set: a function of `portable`, or the method of that name.
+macro_rules! of_set {
+    ($set:expr, $name:ident($($argument:expr),*)) => {
+        match $set {
+            Set::Portable => portable::$name($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(avx2) => avx2.$name($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(avx512) => avx512.$name($($argument),*),
+        }
+    };
 }
 
 impl Isa {
     /// The best that this processor has.
     pub fn detect() -> Isa {
+        Isa::all()[0]
+    }
+
+    /// All that this processor has, the best first.
+    pub fn all() -> Vec<Isa> {
+        let mut all = vec![Isa::PORTABLE];
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = Avx2::detect() {
-            return Isa(Set::Avx2(avx2));
+        {
+            all.extend(Avx2::detect().map(|avx2| Isa(Set::Avx2(avx2))));
+            all.extend(Avx512::detect().map(|avx512| Isa(Set::Avx512(avx512))));
+            all.reverse();
         }
-        Isa(Set::Portable)
+        all
     }
 
     /// The one that every processor has.
@@ -42,6 +67,8 @@ impl Isa {
             Set::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(_) => "AVX-512 VNNI",
         }
     }
 
@@ -52,6 +79,8 @@ impl Isa {
             Set::Portable => work.run(Plain),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(avx2) => avx2.run(work),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(avx512) => avx512.run(work),
         }
     }
 
@@ -63,11 +92,7 @@ impl Isa {
     pub fn expand_wide_keys(self, codes: &[u8], tables: &[[u8; 16]], out: &mut [i16]) {
         let octets = octets(codes.len(), tables.len());
         assert!(out.len() >= codes.len());
-        match self.0 {
-            Set::Portable => portable::expand_wide_keys(codes, octets, tables, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.expand_wide_keys(codes, octets, tables, out),
-        }
+        of_set!(self.0, expand_wide_keys(codes, octets, tables, out))
     }
 
     /// As [`Isa::expand_wide_keys`], for `i8` weights, in the order that [`Isa::dot_narrow`] takes.
@@ -75,11 +100,7 @@ impl Isa {
     pub fn expand_narrow_keys(self, codes: &[u8], tables: &[[u8; 8]], out: &mut [i8]) {
         let octets = octets(codes.len(), tables.len());
         assert!(out.len() >= codes.len());
-        match self.0 {
-            Set::Portable => portable::expand_narrow_keys(codes, octets, tables, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.expand_narrow_keys(codes, octets, tables, out),
-        }
+        of_set!(self.0, expand_narrow_keys(codes, octets, tables, out))
     }
 
     /// `out[query][slot] = sum_d q_d weights[slot][d]`, queries of whole octets; the sum fits an `i32`.
@@ -87,11 +108,7 @@ impl Isa {
     pub fn dot_wide<const QUERIES: usize>(self, weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
         let slots = slots(weights.len(), q.map(<[i16]>::len));
         assert!(out.len() >= QUERIES * slots);
-        match self.0 {
-            Set::Portable => portable::dot_wide(weights, q, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.dot_wide(weights, q, out),
-        }
+        of_set!(self.0, dot_wide(weights, q, out))
     }
 
     /// As [`Isa::dot_wide`] for narrow weights; the sum over every second pair of each four dimensions fits an `i16`.
@@ -99,11 +116,7 @@ impl Isa {
     pub fn dot_narrow<const QUERIES: usize>(self, weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
         let slots = slots(weights.len(), q.map(<[u8]>::len));
         assert!(out.len() >= QUERIES * slots);
-        match self.0 {
-            Set::Portable => portable::dot_narrow(weights, q, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.dot_narrow(weights, q, out),
-        }
+        of_set!(self.0, dot_narrow(weights, q, out))
     }
 
     /// Weights of rows of the V array from their codes, by a table for each row.
@@ -113,11 +126,7 @@ impl Isa {
     #[inline]
     pub fn expand_wide(self, codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
         assert!(columns.is_multiple_of(16) && codes.len() == tables.len() * columns && out.len() >= codes.len());
-        match self.0 {
-            Set::Portable => portable::expand_wide(codes, columns, tables, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.expand_wide(codes, columns, tables, out),
-        }
+        of_set!(self.0, expand_wide(codes, columns, tables, out))
     }
 
     /// As [`Isa::expand_wide`], for `i8` weights in rows by four: `out` gets (row quads, columns, 4).
@@ -125,11 +134,7 @@ impl Isa {
     pub fn expand_narrow(self, codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut [i8]) {
         assert!(columns.is_multiple_of(16) && codes.len() == tables.len() * columns && out.len() >= codes.len());
         assert!(tables.len().is_multiple_of(4));
-        match self.0 {
-            Set::Portable => portable::expand_narrow(codes, columns, tables, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.expand_narrow(codes, columns, tables, out),
-        }
+        of_set!(self.0, expand_narrow(codes, columns, tables, out))
     }
 
     /// `out[column] = sum over rows of f[row] weights[row][column]`, weights of shape (row pairs, columns, 2).
@@ -141,11 +146,7 @@ impl Isa {
         assert!(out.len() >= f.len().div_ceil(WIDE_ROWS) * columns);
         for (part, (weights, f)) in weights.chunks(WIDE_ROWS * columns).zip(f.chunks(WIDE_ROWS)).enumerate() {
             let out = &mut out[part * columns..(part + 1) * columns];
-            match self.0 {
-                Set::Portable => portable::sums_wide(weights, columns, f, out),
-                #[cfg(target_arch = "x86_64")]
-                Set::Avx2(avx2) => avx2.sums_wide(weights, columns, f, out),
-            }
+            of_set!(self.0, sums_wide(weights, columns, f, out))
         }
     }
 
@@ -156,11 +157,7 @@ impl Isa {
     pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
         assert!(columns.is_multiple_of(LANES) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
         assert!(out.len() >= columns);
-        match self.0 {
-            Set::Portable => portable::sums_narrow(weights, columns, f, out),
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx2(avx2) => avx2.sums_narrow(weights, columns, f, out),
-        }
+        of_set!(self.0, sums_narrow(weights, columns, f, out))
     }
 }
 

@@ -182,7 +182,9 @@ fn prefill_decode_threads_and_processors_give_equal_bits() {
         };
         let expected = prefill(&array, 1);
         assert_eq!(expected, prefill(&array, 3));
-        assert_eq!(expected, prefill(&array.clone().on(Isa::PORTABLE), 2));
+        for isa in Isa::all() {
+            assert_eq!(expected, prefill(&array.clone().on(isa), 2), "{}", isa.name());
+        }
         let mut head = FactorizedHead::new(&array);
         let mut output = vec![0.0; D];
         for token in 0..tokens {
@@ -253,7 +255,11 @@ fn what_does_not_fit_is_said() {
 
 #[test]
 fn inner_loops_give_equal_bits_on_every_instruction_set() {
-    let (fast, plain) = (Isa::detect(), Isa::PORTABLE);
+    Isa::all().into_iter().for_each(gives_the_bits_of_plain_rust);
+}
+
+fn gives_the_bits_of_plain_rust(fast: Isa) {
+    let plain = Isa::PORTABLE;
     let draw = |name: &str, at: usize, n: usize| (rng::bits(1, at as u64, "loops", name) % n as u64) as usize;
     for (slots, d) in [(64, 64), (8, 8), (24, 40), (40, 16)] {
         let codes: Vec<u8> = (0..slots * d).map(|at| draw("code", at, 8) as u8 + 8 * (at / 4 % 2) as u8).collect();
@@ -283,7 +289,7 @@ fn inner_loops_give_equal_bits_on_every_instruction_set() {
         plain.dot_narrow(&a, [&q[0], &q[1]], &mut others);
         assert_eq!(sums, others);
     }
-    for (rows, columns) in [(64, 64), (8, 16), (40, 80)] {
+    for (rows, columns) in [(64, 64), (8, 16), (40, 80), (16, 96)] {
         let codes: Vec<u8> = (0..rows * columns).map(|at| draw("code", at, 8) as u8 + 8 * (at % 2) as u8).collect();
         let wide: Vec<[u8; 16]> =
             (0..rows).map(|s| std::array::from_fn(|k| draw("wide", 16 * s + k, 256) as u8)).collect();

@@ -1,6 +1,6 @@
 //! The inner loops on processors with AVX2.
 //!
-//! **All unsafe code of the emulator is in this folder.** What is unsafe, and why it holds:
+//! **With [`super::avx512`], the only unsafe code of the emulator.** What is unsafe, and why it holds:
 //! * calling a function that is compiled for AVX2 needs a processor that has it: this is what an [`Avx2`] stands for, which
 //!   is made by [`Avx2::detect`] only, after the processor said so;
 //! * loads and stores by pointer: each is made from a reference to an array of exactly the size that is read or written, and

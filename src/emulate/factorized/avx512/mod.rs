@@ -1,0 +1,81 @@
+//! The inner loops on processors with AVX-512 and its instructions for sums of products of small integers (VNNI).
+//!
+//! **With [`super::avx2`], the only unsafe code of the emulator.** What is unsafe, and why it holds, is what stands there, with an
+//! [`Avx512`] for the processor. Single precision keeps eight lanes and the operations of AVX2, compiled for more registers.
+#![allow(unsafe_code)]
+
+mod loops;
+
+use super::avx2::Avx2;
+use super::lanes::Vectorized;
+
+/// A processor that has AVX-512 F, BW, VL and VNNI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Avx512(Avx2);
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+fn run<V: Vectorized>(machine: Avx2, work: V) -> V::Output {
+    work.run(machine)
+}
+
+// Shapes and limits are those of the methods of `super::simd::Isa` of the same names, which check them; what does not come in the
+// wider vectors' multiples is left to AVX2.
+// SAFETY, of every block: an `Avx512` exists only where the processor has these features.
+impl Avx512 {
+    /// One, if this processor has it.
+    pub fn detect() -> Option<Avx512> {
+        let wide = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        Avx2::detect().filter(|_| wide).map(Avx512)
+    }
+
+    pub fn run<V: Vectorized>(self, work: V) -> V::Output {
+        unsafe { run(self.0, work) }
+    }
+
+    pub fn expand_wide_keys(self, codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
+        unsafe { loops::expand_wide_keys(codes, octets, tables, out) }
+    }
+
+    pub fn expand_narrow_keys(self, codes: &[u8], octets: usize, tables: &[[u8; 8]], out: &mut [i8]) {
+        unsafe { loops::expand_narrow_keys(codes, octets, tables, out) }
+    }
+
+    pub fn dot_wide<const QUERIES: usize>(self, weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
+        unsafe { loops::dot_wide(weights, q, out) }
+    }
+
+    pub fn dot_narrow<const QUERIES: usize>(self, weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
+        unsafe { loops::dot_narrow(weights, q, out) }
+    }
+
+    pub fn expand_wide(self, codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
+        if !columns.is_multiple_of(32) {
+            return self.0.expand_wide(codes, columns, tables, out);
+        }
+        unsafe { loops::expand_wide(codes, columns, tables, out) }
+    }
+
+    pub fn expand_narrow(self, codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut [i8]) {
+        if !columns.is_multiple_of(32) {
+            return self.0.expand_narrow(codes, columns, tables, out);
+        }
+        unsafe { loops::expand_narrow(codes, columns, tables, out) }
+    }
+
+    pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
+        if !columns.is_multiple_of(16) {
+            return self.0.sums_wide(weights, columns, f, out);
+        }
+        unsafe { loops::sums_wide(weights, columns, f, out) }
+    }
+
+    pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
+        if !columns.is_multiple_of(16) {
+            return self.0.sums_narrow(weights, columns, f, out);
+        }
+        unsafe { loops::sums_narrow(weights, columns, f, out) }
+    }
+}
