@@ -99,9 +99,8 @@ pub(super) struct EmulateArgs {
     /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, readout
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = part)]
     without: Vec<String>,
-    /// Take the table apart into sums of integers, fifteen times faster and more: phi within 0.3 % of full scale of the evaluation cell by
-    /// cell and 0.03 % on average on the embedded technology,
-    /// where an output may be a count off. Noise and a spread of leakage imply it
+    /// Take the table apart into sums of integers, fifteen times faster and more: phi within 0.1 % of full scale of the evaluation cell by
+    /// cell on the embedded technology, where an output may be a count off. Noise and a spread of leakage imply it
     #[arg(long)]
     fast: bool,
 }

@@ -12,7 +12,7 @@
 //! switch follows the bit line while it is on, and takes its voltage at the end of the cell's own pulse with it.
 //!
 //! Where all pulses are T long the first order is `-Q_I (s + sum_i k(V_i) T_i / (C T))`. Without [`Swing::pairs`] it is taken so for all,
-//! with `sum_i T_i^2 / sum_i T_i` for T: by sums of the column alone, as those of integers ([`super::factorized`]) are.
+//! with `sum_i T_i^2 / sum_i T_i` for T: by sums of the column alone.
 
 use super::factorized::Curve;
 use crate::error::Result;

@@ -125,7 +125,7 @@ pub struct Physics {
     /// The bit line moves while it is read.
     pub swing: bool,
     /// Each cell follows the bit line as it is while its own word line is on, pair by pair of cells; off: as if all pulses were of one
-    /// length, by sums of the column alone. Sums of integers ([`super::Factorized`]) know only these.
+    /// length, by sums of the column alone.
     pub pairs: bool,
     /// The converters' curves; off: straight lines that clip at S_sat and A_sat.
     pub readout: bool,
@@ -153,8 +153,7 @@ impl Default for Physics {
 /// How the level [`Level::Table`] is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Evaluation {
-    /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell. It takes the bit
-    /// line's swing by sums of the column, without [`Physics::pairs`].
+    /// By sums of integers where the table and the options allow it (see [`super::Factorized`]), else cell by cell.
     Factorized,
     /// Cell by cell in double precision: the reference.
     #[default]

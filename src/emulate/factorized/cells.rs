@@ -11,7 +11,13 @@
 //! conductance; edges and what short pulses lack are split by least squares over the levels into what is in proportion to
 //! the current (`tau`), the same for all levels (`c`) and a rest (`z`); `s` is 1 but for short pulses. `I` is summed in wide integers, the small parts
 //! in narrow ones. Weights are looked up at the age in the middle of a run of queries; to the others of the run the current's
-//! slope over age is added. A rest too small for a sum of its own is left out.
+//! slope over age is added; where a cell just written changes faster than along such a line, columns of the last runs are looked up
+//! for every query. A rest too small for a sum of its own is left out.
+//!
+//! Pairs of cells see `min(w_i, w_j)` of each other ([`crate::emulate::LineSums`]). In `w` and the bow `b = 4 w (1 - w)`, which full
+//! pulses have not, `int_0^w_i min(t, w_j) dt` is close to `w_i w_j / 2 + turn (w_i b_j - b_i w_j)`, and `min` to
+//! `w_i w_j + beta (w_i b_j + b_i w_j) + gamma b_i b_j`, coefficients by least squares over all pairs of widths. So two more narrow
+//! sums, `sum b I` and `sum b g`, tell pairs apart.
 
 use std::borrow::Cow;
 
@@ -67,6 +73,8 @@ pub struct CellFactors {
     pub bend: [f32; 3],
     /// The same of the cells' capacitance, for pulses that are all full.
     pub keep: [f32; 3],
+    /// What tells pairs of cells apart; none without [`Swing::pairs`].
+    pub pairs: Option<Pairs>,
     /// The rest z of each level, in units of p, when just written, and its change per token.
     pub rest: [[f32; 2]; 8],
     /// `c` of a long pulse, in units of p.
@@ -76,8 +84,54 @@ pub struct CellFactors {
     pub share: Box<[f32; SHORT_POINTS]>,
     /// Points per full pulse.
     pub points_per_pulse: f32,
+    /// Whether cells younger than two runs change along no line.
+    pub young_bend: bool,
     window: usize,
     weight: f64,
+}
+
+/// What pairs of cells take beside the sums of a column.
+#[derive(Debug, Clone)]
+pub struct Pairs {
+    /// The current in narrow integers, by place.
+    pub current: Vec<[u8; 8]>,
+    /// Units of p per product of those.
+    pub current_unit: f32,
+    /// Twice `turn`; `beta` and `gamma`.
+    turn: f32,
+    min: [f32; 2],
+}
+
+/// Sums of one column. Currents, charges and `w` in units of p at full pulse, conductances as shares of the bit line.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnSums<L> {
+    pub charge: L,
+    /// `sum w I` and `sum w g`.
+    pub current: L,
+    pub swing: L,
+    /// The same with the bows of the widths, if pairs are told apart.
+    pub bowed: Option<[L; 2]>,
+    /// Sums of the widths, of their squares and bows.
+    pub widths: [f32; 3],
+}
+
+/// `turn`, `beta` and `gamma` for widths `w` and what integers make of their bows.
+fn pair_kernels(widths: &[[f64; 2]]) -> [f64; 3] {
+    let each = |of: &dyn Fn([f64; 2], [f64; 2]) -> f64| -> Vec<f64> {
+        widths.iter().flat_map(|a| widths.iter().map(|b| of(*a, *b))).collect()
+    };
+    let turn = fit(
+        &[&each(&|[w, bow], [other, other_bow]| w * other_bow - bow * other)],
+        &each(&|[w, _], [other, _]| 0.5 * w.min(other) * (w - other)),
+    );
+    let min = fit(
+        &[
+            &each(&|[w, bow], [other, other_bow]| w * other_bow + bow * other),
+            &each(&|[_, bow], [_, other_bow]| bow * other_bow),
+        ],
+        &each(&|[w, _], [other, _]| w.min(other) - w * other),
+    );
+    [turn[0], min[0], min[1]]
 }
 
 impl CellFactors {
@@ -145,6 +199,19 @@ impl CellFactors {
             .chain(current.iter().cloned())
             .chain((1..=BEYOND).map(|k| along(oldest, k as f64)))
             .collect();
+        let off_line = |age: usize, later: isize| -> f64 {
+            let from = age as isize - later;
+            let line = &extended[(from + BEYOND as isize) as usize];
+            let slope = &slopes[from.clamp(0, oldest as isize) as usize];
+            let misses = line.iter().zip(slope).zip(&current[age]).map(|((i, slope), own)| {
+                let along = if with_slope { later as f64 * slope } else { 0.0 };
+                i + along - own
+            });
+            misses.fold(0.0, |worst: f64, miss| worst.max(miss.abs()))
+        };
+        let half = RUN as isize / 2;
+        let young_bend =
+            (0..window.min(2 * RUN)).any(|age| [-half, half].iter().any(|k| off_line(age, *k) > NEGLIGIBLE * share));
         let narrow = |values: &[Vec<f64>], wanted: bool| -> (Vec<[u8; 8]>, f32) {
             if !wanted {
                 return (Vec::new(), 0.0);
@@ -176,13 +243,21 @@ impl CellFactors {
             })
             .collect();
         let swing_rest = fit(&[&ones, &current[middle]], &missed);
-        let (Swing { curvature, on_capacitance, .. }, c_f) = (converter.swing(), converter.c_bit_line_f());
+        let (Swing { curvature, on_capacitance, pairs }, c_f) = (converter.swing(), converter.c_bit_line_f());
         // Currents come in units of charge, conductances as shares of the bit line, widths in full pulses.
         let scaled = |of: Projection, unit: f64| {
             [of.per_current * unit_c, of.per_conductance * 2.0 * c_f, of.constant * t_max_s].map(|x| (x * unit) as f32)
         };
         let bend = scaled(curvature, unit_c / (6.0 * c_f * c_f));
         let keep = scaled(on_capacitance, 1.0 / (c_f * t_max_s));
+        let pairs = pairs.then(|| {
+            let (current, current_unit) = narrow(&current, true);
+            let full = scales.full_narrow as u8;
+            let share = |narrow: u8| f64::from(narrow) / scales.full_narrow;
+            let widths: Vec<[f64; 2]> = (1..=full).map(|narrow| [share(narrow), share(bow(narrow, full))]).collect();
+            let [turn, beta, gamma] = pair_kernels(&widths).map(|x| x as f32);
+            Pairs { current, current_unit, turn: 2.0 * turn, min: [beta, gamma] }
+        });
         let (slope, slope_unit) = narrow(&slopes, with_slope);
         let mut rest = [[0.0; 2]; 8];
         for (to, (young, old)) in rest.iter_mut().zip(edge[0].iter().zip(&edge[oldest])) {
@@ -201,36 +276,48 @@ impl CellFactors {
             swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
             bend,
             keep,
+            pairs,
             rest,
             constant: long[1] as f32,
             tau: by_width(0),
             share: by_width(1),
             points_per_pulse: ((SHORT_POINTS - 1) as f64 / short_below) as f32,
+            young_bend,
             window,
             weight: wide_unit,
         })
     }
 
-    /// What a column's sums give: `charge` less what the swing of `current` takes, of pulses that are `width` together and whose
-    /// squares are `squares`.
+    /// `sum b I` and `sum b g` from sums of integers and that of the bows.
     #[inline(always)]
-    pub fn swung<M: Machine>(
-        &self,
-        m: M,
-        charge: M::Lanes,
-        current: M::Lanes,
-        swing: M::Lanes,
-        [width, squares]: [f32; 2],
-    ) -> M::Lanes {
-        let sum = |[per_current, per_swing, constant]: [f32; 3]| {
+    pub fn bowed<M: Machine>(&self, m: M, [current, swing]: [M::Lanes; 2], unit: f32, bows: f32) -> [M::Lanes; 2] {
+        let current = m.scale(current, unit);
+        let rest = m.add_product(m.splat(self.swing_rest[0] * bows), current, m.splat(self.swing_rest[1]));
+        [current, m.add_product(rest, swing, m.splat(self.swing_unit))]
+    }
+
+    /// What a column's sums give: `charge` less what the swing of `current` takes.
+    #[inline(always)]
+    pub fn swung<M: Machine>(&self, m: M, sums: ColumnSums<M::Lanes>) -> M::Lanes {
+        let ColumnSums { charge, current, swing, bowed, widths: [width, squares, bows] } = sums;
+        let of = |[per_current, per_swing, constant]: [f32; 3], current, swing, width| {
             let sum = m.add_product(m.splat(constant * width), current, m.splat(per_current));
             m.add_product(sum, swing, m.splat(per_swing))
         };
         let once = m.add_product(m.splat(1.0), swing, m.splat(-2.0 / 3.0));
-        let lost = m.sub(m.mul(swing, once), m.mul(current, sum(self.bend)));
-        let shorter = if squares > 0.0 { width / squares } else { 0.0 };
-        let lost = m.add_product(lost, sum(self.keep), m.splat(shorter));
-        m.sub(charge, m.mul(current, lost))
+        let lost = m.sub(m.mul(swing, once), m.mul(current, of(self.bend, current, swing, width)));
+        let kept = of(self.keep, current, swing, width);
+        let (Some(pairs), Some([bowed_current, bowed_swing])) = (&self.pairs, bowed) else {
+            let shorter = if squares > 0.0 { width / squares } else { 0.0 };
+            return m.sub(charge, m.mul(current, m.add_product(lost, kept, m.splat(shorter))));
+        };
+        let bowed_kept = of(self.keep, bowed_current, bowed_swing, bows);
+        let [beta, gamma] = pairs.min;
+        let lost = m.add_product(m.add(lost, kept), bowed_swing, m.splat(-pairs.turn));
+        let lost = m.add_product(lost, bowed_kept, m.splat(beta));
+        let turned = m.add_product(m.scale(swing, pairs.turn), kept, m.splat(beta));
+        let turned = m.add_product(turned, bowed_kept, m.splat(gamma));
+        m.sub(m.sub(charge, m.mul(current, lost)), m.mul(bowed_current, turned))
     }
 
     /// Units of p at full pulse of one wide weight.
@@ -288,6 +375,14 @@ impl Places {
         let old = &table[self.then..self.then + self.more];
         if self.count == 0 { Cow::Borrowed(old) } else { Cow::Owned([young, old].concat()) }
     }
+}
+
+/// The bow of a narrow width in the same integers, of which `full` are a full pulse; 0 beyond that.
+#[inline(always)]
+pub fn bow(narrow: u8, full: u8) -> u8 {
+    // With half a step; what divides is a constant where this is inlined.
+    let (w, full) = (u32::from(narrow), u32::from(full));
+    ((4 * w * full.saturating_sub(w) + full / 2) / full) as u8
 }
 
 /// The greatest magnitude.

@@ -222,45 +222,59 @@ impl Factorized {
             let keys = &store.keys[first_row * self.d_padded..(first_row + rows) * self.d_padded];
             // Slots after the last query's hold what was written a window before, or nothing yet.
             let last = if occupied < self.budget.window { first_slot + rows } else { last };
-            let ages = Places::new(self.keys.cells(), first_slot, rows, last, middle);
-            self.values.look_up(self.isa, values, self.columns, &ages, &mut work.weights);
-            self.keys.look_up(self.isa, keys, &ages, &mut work.key_weights);
-            let mut done = 0;
-            while done < count {
-                let group = (count - done).min(TOGETHER);
-                let (_, rows) = rows_of(done + group - 1);
-                let spread = store.spread.as_ref().map(|[keys, _]| {
-                    let cells = first_row * self.d_padded..(first_row + rows) * self.d_padded;
-                    [&keys[0][cells.clone()], &keys[1][cells]]
-                });
-                self.read_keys(rows, done, group, spread, work);
-                for query in done..done + group {
-                    let (occupied, rows_of_query) = rows_of(query);
-                    if rows_of_query == 0 {
-                        continue;
-                    }
-                    let read = TileRead {
-                        query,
-                        token: token + query,
-                        newest: newest + query,
-                        from: (query - done) * rows,
-                        tile,
-                        occupied,
-                        rows: rows_of_query,
-                        later: (newest + query) as f32 - middle as f32,
-                    };
-                    self.finish(store, &read, work);
-                    if let Some(kept) = kept.as_mut() {
-                        let at = query * kept.slots + first_slot;
-                        for (row, (s, seen)) in work.s.iter().zip(&work.seen).enumerate().take(occupied) {
-                            kept.s[at + row] = f64::from(*s);
-                            kept.phi[at + row] = self.keys.phi(f64::from(*seen));
+            // Weights of one age serve the whole run of queries, or each has its own.
+            let apart = self.changes_within_a_run(tile, newest);
+            let together = if apart { 1 } else { count };
+            for from in (0..count).step_by(together) {
+                let until = (from + together).min(count);
+                let middle = if apart { newest + from } else { middle };
+                let ages = Places::new(self.keys.cells(), first_slot, rows, last, middle);
+                self.values.look_up(self.isa, values, self.columns, &ages, &mut work.weights);
+                self.keys.look_up(self.isa, keys, &ages, &mut work.key_weights);
+                let mut done = from;
+                while done < until {
+                    let group = (until - done).min(TOGETHER);
+                    let (_, rows) = rows_of(done + group - 1);
+                    let spread = store.spread.as_ref().map(|[keys, _]| {
+                        let cells = first_row * self.d_padded..(first_row + rows) * self.d_padded;
+                        [&keys[0][cells.clone()], &keys[1][cells]]
+                    });
+                    self.read_keys(rows, done, group, spread, work);
+                    for query in done..done + group {
+                        let (occupied, rows_of_query) = rows_of(query);
+                        if rows_of_query == 0 {
+                            continue;
+                        }
+                        let read = TileRead {
+                            query,
+                            token: token + query,
+                            newest: newest + query,
+                            from: (query - done) * rows,
+                            tile,
+                            occupied,
+                            rows: rows_of_query,
+                            later: (newest + query) as f32 - middle as f32,
+                        };
+                        self.finish(store, &read, work);
+                        if let Some(kept) = kept.as_mut() {
+                            let at = query * kept.slots + first_slot;
+                            for (row, (s, seen)) in work.s.iter().zip(&work.seen).enumerate().take(occupied) {
+                                kept.s[at + row] = f64::from(*s);
+                                kept.phi[at + row] = self.keys.phi(f64::from(*seen));
+                            }
                         }
                     }
+                    done += group;
                 }
-                done += group;
             }
         }
+    }
+
+    /// Whether a tile holds slots so young, at some query of the run of slots of `newest`, that weights of one age do not serve that run.
+    fn changes_within_a_run(&self, tile: usize, newest: usize) -> bool {
+        let bends = self.keys.cells().young_bend || self.values.cells().young_bend;
+        let (window, run) = (self.budget.window, newest / RUN * RUN);
+        bends && (0..2 * RUN).any(|slot| (run + window * RUN - RUN + slot) % window / self.tile_tokens == tile)
     }
 
     /// Sums of a group of queries over the first `rows` slots of the tile in work.

@@ -3,7 +3,7 @@
 //! A column has one age, so the weights of its cells are looked up from one table of 8 levels. Codes lie so that a lookup
 //! of two slots' tables gives weights in the order in which queries are multiplied with them.
 
-use super::cells::{CellFactors, Places, Scales};
+use super::cells::{CellFactors, ColumnSums, Places, Scales, bow};
 use super::curve::{Curve, Steps};
 use super::lanes::{Machine, Vectorized, nearest};
 use super::simd::{Isa, LANES, key_place};
@@ -27,8 +27,9 @@ pub struct KeyFactors {
     /// By code of Q.
     wide: [i16; 16],
     narrow: [u8; 16],
-    /// A row's width, share of edges, width and tau, width squared; by code of Q.
-    parts: [[f32; 16]; 4],
+    bows: [u8; 16],
+    /// A row's width, share of edges, width and tau, width squared, bow; by code of Q.
+    parts: [[f32; 16]; 5],
     cancelled_per_width: f32,
     cancelled: f32,
     curve: Curve<CURVE_POINTS>,
@@ -44,8 +45,9 @@ pub type Drives = Steps<u32, DRIVE_ENTRIES>;
 pub struct Query {
     wide: Vec<i16>,
     narrow: Vec<u8>,
+    bows: Vec<u8>,
     /// Sums of the parts.
-    parts: [f32; 4],
+    parts: [f32; 5],
     /// Dimensions with a pulse.
     on: f32,
 }
@@ -56,6 +58,8 @@ pub struct KeyWeights {
     current: Vec<i16>,
     conductance: Vec<i8>,
     slope: Vec<i8>,
+    /// The current in narrow integers, for pairs of cells.
+    coarse: Vec<i8>,
 }
 
 /// Sums of some queries over a tile's slots, shape (queries, slots).
@@ -64,6 +68,8 @@ pub struct KeySums {
     current: Vec<i32>,
     conductance: Vec<i32>,
     slope: Vec<i32>,
+    /// Of the current and the conductance, by bows.
+    bowed: [Vec<i32>; 2],
     /// Of a die's cells beside the nominal ones.
     deltas: [Vec<i32>; 2],
 }
@@ -95,7 +101,8 @@ impl KeyFactors {
         let mut factors = KeyFactors {
             wide: [0; 16],
             narrow: [0; 16],
-            parts: [[0.0; 16]; 4],
+            bows: [0; 16],
+            parts: [[0.0; 16]; 5],
             d: d as f32,
             cancelled_per_width: (converter.cancelled_a() * t_max_s / unit_c) as f32,
             cancelled: (converter.cancelled_c() / unit_c) as f32,
@@ -110,7 +117,9 @@ impl KeyFactors {
             let [tau, share] = factors.cells.drive(pulse);
             factors.wide[code] = nearest((pulse + tau) * FULL_WIDE as f32) as i16;
             factors.narrow[code] = nearest(pulse * FULL_NARROW as f32) as u8;
-            for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau, pulse * pulse]) {
+            factors.bows[code] = bow(factors.narrow[code], FULL_NARROW as u8);
+            let bow = f32::from(factors.bows[code]) / FULL_NARROW as f32;
+            for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau, pulse * pulse, bow]) {
                 part[code] = value;
             }
         }
@@ -135,7 +144,7 @@ impl KeyFactors {
 
     /// Sums that a slot takes: wide ones, narrow ones.
     pub fn sums(&self) -> [usize; 2] {
-        [1, 1 + usize::from(!self.cells.slope.is_empty())]
+        [1, 1 + usize::from(!self.cells.slope.is_empty()) + 2 * usize::from(self.cells.pairs.is_some())]
     }
 
     /// Makes a query ready from its codes, whole octets of them; codes of 0 fill up.
@@ -145,9 +154,11 @@ impl KeyFactors {
         query.wide.extend(codes.iter().map(|code| self.wide[of(code)]));
         query.narrow.clear();
         query.narrow.extend(codes.iter().map(|code| self.narrow[of(code)]));
+        query.bows.clear();
+        query.bows.extend(codes.iter().map(|code| self.bows[of(code)]));
         let sum = |table: &[f32; 16]| codes.iter().fold(0.0, |sum, code| sum + table[of(code)]);
         query.on = codes.iter().filter(|code| **code > 0).count() as f32;
-        query.parts = [0, 1, 2, 3].map(|part| sum(&self.parts[part]));
+        query.parts = [0, 1, 2, 3, 4].map(|part| sum(&self.parts[part]));
     }
 
     /// The sum over a column of its levels' rests, and its change per token, from its codes.
@@ -174,6 +185,10 @@ impl KeyFactors {
             weights.slope.resize(codes.len(), 0);
             isa.expand_narrow_keys(codes, &ages.of(&self.cells.slope)[..slots], &mut weights.slope);
         }
+        if let Some(pairs) = &self.cells.pairs {
+            weights.coarse.resize(codes.len(), 0);
+            isa.expand_narrow_keys(codes, &ages.of(&pairs.current)[..slots], &mut weights.coarse);
+        }
     }
 
     /// The sums of these queries over the first `slots` slots of the weights.
@@ -199,6 +214,13 @@ impl KeyFactors {
         if !self.cells.slope.is_empty() {
             sums.slope.resize(QUERIES * slots, 0);
             isa.dot_narrow(&weights.slope[..cells], narrow, &mut sums.slope);
+        }
+        if self.cells.pairs.is_some() {
+            let bows = queries.map(|query| query.bows.as_slice());
+            for (weights, out) in [&weights.coarse, &weights.conductance].into_iter().zip(&mut sums.bowed) {
+                out.resize(QUERIES * slots, 0);
+                isa.dot_narrow(&weights[..cells], bows, out);
+            }
         }
     }
 }
@@ -242,7 +264,7 @@ impl Vectorized for KeyPass<'_> {
     fn run<M: Machine>(self, m: M) {
         let cells = &self.factors.cells;
         let query = self.query;
-        let [width, share, lengthened, squares] = query.parts;
+        let [width, share, lengthened, squares, bows] = query.parts;
         let constant = self.factors.cancelled + self.factors.cancelled_per_width * width + cells.constant * share;
         let swing_constant = cells.swing_rest[0] * width;
         // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows.
@@ -274,7 +296,17 @@ impl Vectorized for KeyPass<'_> {
             let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
             let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let product = cells.swung(m, charge, m.scale(current, swinging), swing, [width, squares]);
+            let bowed = cells.pairs.as_ref().map(|pairs| {
+                cells.bowed(
+                    m,
+                    [&self.sums.bowed[0], &self.sums.bowed[1]].map(|sums| of(sums)),
+                    pairs.current_unit,
+                    bows,
+                )
+            });
+            let current = m.scale(current, swinging);
+            let widths = [width, squares, bows];
+            let product = cells.swung(m, ColumnSums { charge, current, swing, bowed, widths });
             m.store(s, product);
             let mut seen = product;
             let part = |values: &[f32]| match values[block * LANES..].first_chunk() {

@@ -3,10 +3,8 @@
 //! [`super::TableModel`] evaluates every cell of every read in double precision and is the reference. This engine takes the
 //! same table apart once (`cells`), so that a read needs products of integers only: stored codes are looked up as weights of
 //! their age, a run of queries at a time, and multiplied with pulse widths (`keys`, `values`). phi stays within 0.1 % of full
-//! scale of the per-cell evaluation on the tables that gaincell characterizes, at 0.005 % rms; signed outputs too, but where
-//! a converter is steeper than its full scale over its range, as at a dead zone's ends, that steepness multiplies it. A
-//! table whose short pulses start very late, as the synthetic one, gets to 0.2 % at its worst, since the bit line's swing is
-//! taken in proportion to such pulses' average. What cannot be taken apart is refused with the reason, and [`super::run`]
+//! scale of the per-cell evaluation on the tables that gaincell characterizes, at 0.01 % rms; signed outputs too, but where
+//! a converter is steeper than its full scale over its range, as at a dead zone's ends, that steepness multiplies it. What cannot be taken apart is refused with the reason, and [`super::run`]
 //! then evaluates cell by cell.
 //!
 //! A die adds two sums for what its cells differ (`spread`), and noise one normal number per column and read (`noise`).

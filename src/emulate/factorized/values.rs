@@ -2,7 +2,7 @@
 //!
 //! A row has one age and one pulse for all its cells, so its weights are looked up from one table of 8 levels.
 
-use super::cells::{CellFactors, Places, Scales};
+use super::cells::{CellFactors, ColumnSums, Places, Scales, bow};
 use super::curve::{Curve, Steps};
 use super::keys::{Drives, KeyFactors};
 use super::lanes::{Machine, Vectorized, nearest};
@@ -39,6 +39,8 @@ pub struct ValueWeights {
     conductance: Vec<i8>,
     slope: Vec<i8>,
     edge: Vec<i8>,
+    /// The current in narrow integers, for pairs of cells.
+    coarse: Vec<i8>,
 }
 
 /// A tile's pulses for one query, as integers, and their sums.
@@ -46,11 +48,12 @@ pub struct ValueWeights {
 pub struct Pulses {
     pub wide: Vec<i16>,
     pub narrow: Vec<u8>,
+    pub bows: Vec<u8>,
     pub edge: Vec<u8>,
     /// `wide` times the row's age as a share of the window, on a die.
     pub aged: Vec<i16>,
-    /// Sums of phi, of phi and tau, of the shares of edges, and of phi squared.
-    pub sums: [f32; 4],
+    /// Sums of phi, of phi and tau, of the shares of edges, of phi squared and of bows.
+    pub sums: [f32; 5],
 }
 
 /// A tile's sums for one query, by column.
@@ -61,6 +64,8 @@ pub struct Sums {
     pub conductance: Vec<i32>,
     pub slope: Vec<i32>,
     pub edge: Vec<i32>,
+    /// Of the current and the conductance, by bows.
+    pub bowed: [Vec<i32>; 2],
     /// Of a die's cells beside the nominal ones, in parts too.
     pub deltas: [Vec<i32>; 2],
 }
@@ -106,18 +111,22 @@ impl ValueFactors {
 
     /// Sums that a column takes: wide ones, narrow ones.
     pub fn sums(&self) -> [usize; 2] {
-        [1, 1 + usize::from(!self.cells.slope.is_empty()) + usize::from(!self.cells.edge.is_empty())]
+        let cells = &self.cells;
+        let wanted = [!cells.slope.is_empty(), !cells.edge.is_empty(), cells.pairs.is_some(), cells.pairs.is_some()];
+        [1, 1 + wanted.into_iter().map(usize::from).sum::<usize>()]
     }
 
     /// Looks up weights of whole lanes of rows, from their codes and the places of their ages.
     pub fn look_up(&self, isa: Isa, codes: &[u8], columns: usize, ages: &Places, weights: &mut ValueWeights) {
         weights.current.resize(codes.len(), 0);
         isa.expand_wide(codes, columns, &ages.of(&self.cells.current), &mut weights.current);
-        for (table, out) in [
+        let coarse = self.cells.pairs.as_ref().map(|pairs| (&pairs.current, &mut weights.coarse));
+        let tables = [
             (&self.cells.conductance, &mut weights.conductance),
             (&self.cells.slope, &mut weights.slope),
             (&self.cells.edge, &mut weights.edge),
-        ] {
+        ];
+        for (table, out) in tables.into_iter().chain(coarse) {
             if !table.is_empty() {
                 out.resize(codes.len(), 0);
                 isa.expand_narrow(codes, columns, &ages.of(table), out);
@@ -144,6 +153,7 @@ impl ValueFactors {
     pub fn drive(&self, isa: Isa, driven: &[u32], pulses: &mut Pulses) {
         pulses.wide.resize(driven.len(), 0);
         pulses.narrow.resize(driven.len(), 0);
+        pulses.bows.resize(driven.len(), 0);
         pulses.edge.resize(driven.len(), 0);
         isa.run(PulsePass { driven, pulses });
     }
@@ -182,10 +192,14 @@ impl ValueFactors {
                 isa.sums_wide(&weights[..cells], columns, f, &mut sums.deltas[out]);
             }
         }
+        let pairs = self.cells.pairs.is_some();
+        let [bowed_current, bowed_conductance] = &mut sums.bowed;
         for (weights, wanted, f, out) in [
             (&weights.conductance, true, &pulses.narrow, &mut sums.conductance),
             (&weights.slope, !self.cells.slope.is_empty(), &pulses.narrow, &mut sums.slope),
             (&weights.edge, !self.cells.edge.is_empty(), &pulses.edge, &mut sums.edge),
+            (&weights.coarse, pairs, &pulses.bows, bowed_current),
+            (&weights.conductance, pairs, &pulses.bows, bowed_conductance),
         ] {
             if wanted {
                 out.resize(columns, 0);
@@ -206,17 +220,17 @@ impl Vectorized for PulsePass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let Pulses { wide, narrow, edge, sums, .. } = self.pulses;
+        let Pulses { wide, narrow, bows, edge, sums, .. } = self.pulses;
         let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(narrow.as_chunks_mut::<LANES>().0);
         let parts = parts.zip(edge.as_chunks_mut::<LANES>().0);
         for (words, ((wide, narrow), edge)) in self.driven.as_chunks::<LANES>().0.iter().zip(parts) {
             m.split(words, wide, narrow, edge);
         }
+        bows.iter_mut().zip(&*narrow).for_each(|(to, narrow)| *to = bow(*narrow, FULL_NARROW as u8));
         let total = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>() as f32 / FULL_NARROW;
         let whole = wide.iter().map(|whole| i32::from(*whole)).sum::<i32>() as f32 / FULL_WIDE;
-        let squares =
-            narrow.iter().map(|byte| u32::from(*byte).pow(2)).sum::<u32>() as f32 / (FULL_NARROW * FULL_NARROW);
-        *sums = [total(narrow), whole, total(edge), squares];
+        let squares = narrow.iter().map(|byte| u32::from(*byte).pow(2)).sum::<u32>() as f32;
+        *sums = [total(narrow), whole, total(edge), squares / (FULL_NARROW * FULL_NARROW), total(bows)];
     }
 }
 
@@ -241,7 +255,7 @@ impl Vectorized for ValuePass<'_> {
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
         let ValueFactors { cells, curve, counts: table, .. } = self.factors;
-        let [phi, lengthened, shares, squares] = self.pulses.sums;
+        let [phi, lengthened, shares, squares, bows] = self.pulses.sums;
         let shared = cells.constant * shares;
         let constant = self.factors.cancelled + self.factors.cancelled_per_phi * phi + shared;
         let swing_constant = cells.swing_rest[0] * phi;
@@ -275,7 +289,13 @@ impl Vectorized for ValuePass<'_> {
             let swing =
                 m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let mut product = cells.swung(m, charge, m.scale(current, swinging), swing, [phi, squares]);
+            let bowed = cells
+                .pairs
+                .as_ref()
+                .map(|pairs| cells.bowed(m, [0, 1].map(|k| of(&self.sums.bowed[k], at)), pairs.current_unit, bows));
+            let current = m.scale(current, swinging);
+            let widths = [phi, squares, bows];
+            let mut product = cells.swung(m, ColumnSums { charge, current, swing, bowed, widths });
             let part = |values: &[f32]| match values[at..].first_chunk() {
                 Some(values) => m.load(values),
                 None => m.splat(0.0),
