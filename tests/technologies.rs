@@ -146,6 +146,26 @@ fn on_the_technology_that_a_sweep_was_written_for_nothing_scales() {
 }
 
 #[test]
+fn limits_follow_the_supply_and_the_gates_and_times_stay() {
+    let dir = project();
+    let path = level_one(&dir.path().join("mine"), LIBRARY);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("[sizes]\n", "[sizes]\ne = 5\nq = 3\n")).unwrap();
+    let tech = Technology::find(path.to_str().unwrap(), &root().join("netlists/tech")).unwrap();
+    let (file, benches) = (root().join("sweeps/write_path.toml"), root().join("netlists/benches"));
+    let (written, here) =
+        (SweepSpec::read(&file, &benches).unwrap(), SweepSpec::read_on(&file, &benches, &tech).unwrap());
+    let limit = |spec: &SweepSpec, name: &str| {
+        spec.measures.iter().find(|measure| measure.column.starts_with(name)).unwrap().limit.unwrap().max.unwrap()
+    };
+    // 1.2 V for 0.9 V, energies by `e`, a time as it is.
+    for (name, factor) in [("settling_error", 1.2 / 0.9), ("energy_write", 5.0), ("t_settle", 1.0)] {
+        let ratio = limit(&here, name) / limit(&written, name);
+        assert!((ratio - factor).abs() < 1e-12, "{name}: {ratio}");
+    }
+}
+
+#[test]
 fn a_corner_shifts_the_devices_and_draws_stand_on_the_shift() {
     let benches = root().join("netlists/benches");
     let tech = Technology::find("generic28", &root().join("netlists/tech")).unwrap();

@@ -196,7 +196,7 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         &test,
         &condition,
         LIMITS.nonlinearity,
-        &FormOptions { second_order_bit_line: true, ..FormOptions::default() },
+        &FormOptions { bit_line_order: 4, ..FormOptions::default() },
     )?;
     // The published forms know no bit line: they are judged at the precharge, on levels between those of their fit.
     let at_precharge = |points: &[ChargePoint]| -> Vec<ChargePoint> {

@@ -1,6 +1,7 @@
 //! The charge of a cell as current, edge charge, short-pulse residual and output conductance.
 //!
-//! Q = I(V) T + e(V) s(T) + sum_r a_r(V) h_r(T) - g(V) (V_BL - V_pre) T [+ k(V) (V_BL - V_pre)^2 T], s(T) = 1 - exp(-T / t_edge).
+//! Q = I(V) T + e(V) s(T) + sum_r a_r(V) h_r(T) - g(V) u T [+ k(V) u^2 T [+ m(V) u^3 T - c(V) u s(T)]],
+//! u = V_BL - V_pre, s(T) = 1 - exp(-T / t_edge).
 //!
 //! I is the slope of charge over width (the DC current is not the current of a pulse: the word line kicks the stored node),
 //! e what the pulse's edges move, g = -dI/dV_BL. All are cubic splines over the stored voltage whose node values follow
@@ -25,20 +26,20 @@ const FIT: &str = "nonlinearity";
 /// |---|---|---|
 /// | `level_nodes_v` | none: the training levels, or 13 even ones if there are more | rising, at least 2 |
 /// | `residual_rank` | 2 | 0 to 4 |
-/// | `second_order_bit_line` | false | true adds k(V) (V_BL - V_pre)^2 T |
+/// | `bit_line_order` | 1 | 1 to 4: 2 adds k(V) u^2 T, 3 m(V) u^3 T, 4 c(V) u s(T), the edges' part |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FormOptions {
     /// Stored voltages at which I, e and g are fitted [V].
     pub level_nodes_v: Option<Vec<f64>>,
     /// Products a(V) h(T) kept of the short-pulse residual.
     pub residual_rank: usize,
-    /// Whether the bit line's effect is fitted to second order.
-    pub second_order_bit_line: bool,
+    /// Order to which the bit line's effect is fitted.
+    pub bit_line_order: usize,
 }
 
 impl Default for FormOptions {
     fn default() -> Self {
-        FormOptions { level_nodes_v: None, residual_rank: 2, second_order_bit_line: false }
+        FormOptions { level_nodes_v: None, residual_rank: 2, bit_line_order: 1 }
     }
 }
 
@@ -53,6 +54,12 @@ pub struct NonlinearityModel {
     pub conductance_siemens: Option<Spline>,
     /// k(V) [A/V^2], if fitted.
     pub curvature_a_per_v2: Option<Spline>,
+    /// m(V) [A/V^3], if fitted.
+    #[serde(default)]
+    pub third_order_a_per_v3: Option<Spline>,
+    /// c(V) [F], if fitted: what the cell holds at the bit line's voltage while its word line is on.
+    #[serde(default)]
+    pub on_capacitance_f: Option<Spline>,
     /// Time in which a pulse's edges have moved 63 % of their charge [s].
     pub t_edge_s: f64,
     /// Short-pulse residual.
@@ -75,9 +82,11 @@ impl NonlinearityModel {
         }
         let over = v_bl_v - self.condition.v_pre_v;
         let value = |spline: &Option<Spline>| spline.as_ref().map_or(0.0, |spline| spline.value(v_store_v));
-        let bit_line = (value(&self.curvature_a_per_v2) * over - value(&self.conductance_siemens)) * over;
+        let beyond = (value(&self.third_order_a_per_v3) * over + value(&self.curvature_a_per_v2)) * over;
+        let bit_line = (beyond - value(&self.conductance_siemens)) * over;
         (self.current_a.value(v_store_v) + bit_line) * t_pulse_s
-            + self.edge_charge_c.value(v_store_v) * edge_share(t_pulse_s, self.t_edge_s)
+            + (self.edge_charge_c.value(v_store_v) - value(&self.on_capacitance_f) * over)
+                * edge_share(t_pulse_s, self.t_edge_s)
             + self.residual.iter().map(|r| r.level_c.value(v_store_v) * r.width.value(t_pulse_s)).sum::<f64>()
     }
 
@@ -131,8 +140,8 @@ pub fn fit_form(
         let message = "held-out points vary the bit line, training points do not";
         return Err(failed(FIT, message, "train on at least two bit-line voltages"));
     }
-    let second_order = with_bit_line && options.second_order_bit_line;
-    let terms = 2 + usize::from(with_bit_line) + usize::from(second_order);
+    let order = if with_bit_line { options.bit_line_order.clamp(1, TERMS.len() - 2) } else { 0 };
+    let terms = 2 + order;
     let problem = Linear { train, condition, basis: SplineBasis::new(&nodes)?, nodes: &nodes, terms };
     let t_edge_s = problem.best_edge_time()?;
     let solved = problem.solve(t_edge_s)?;
@@ -143,8 +152,10 @@ pub fn fit_form(
     let model = NonlinearityModel {
         current_a: spline(0)?,
         edge_charge_c: spline(1)?,
-        conductance_siemens: with_bit_line.then(|| spline(2)).transpose()?,
-        curvature_a_per_v2: second_order.then(|| spline(3)).transpose()?,
+        conductance_siemens: (order >= 1).then(|| spline(2)).transpose()?,
+        curvature_a_per_v2: (order >= 2).then(|| spline(3)).transpose()?,
+        third_order_a_per_v3: (order >= 3).then(|| spline(4)).transpose()?,
+        on_capacitance_f: (order >= 4).then(|| spline(5)).transpose()?,
         t_edge_s,
         residual: residual_terms(train, &solved.residuals, &nodes, &problem.basis, options.residual_rank.min(4))?,
         charge_per_unit_c: unit.values[0],
@@ -166,7 +177,7 @@ pub fn fit_form(
     let errors = held_out(test.iter(), |p| model.charge_c(p.v_store_v, p.t_pulse_s, p.v_bl_v), full_scale_c);
     let bare = NonlinearityModel { residual: Vec::new(), ..model.clone() };
     let bare_errors = held_out(test.iter(), |p| bare.charge_c(p.v_store_v, p.t_pulse_s, p.v_bl_v), full_scale_c);
-    let fit = ModelFit::new(FIT, equation(second_order), SOURCE, errors, limit)
+    let fit = ModelFit::new(FIT, &equation(order), SOURCE, errors, limit)
         .fitted(parameters, train.len())
         .note(format!(
             "full scale is {full_scale_c:.4e} C, the greatest charge of a full pulse at precharge; one bin per width"
@@ -181,19 +192,24 @@ pub fn fit_form(
     Ok(NonlinearityFit { fit, model })
 }
 
-const SOURCE: &str = "charge of a gated current with edges and output conductance, first order in the bit line's swing; \
+const SOURCE: &str = "charge of a gated current with edges and output conductance, a polynomial in the bit line's swing; \
                       splines fitted by linear least squares";
 
 /// Name stem with unit, and unit, of each term's node values.
-const TERMS: [(&str, &str); 4] =
-    [("current_a", "A"), ("edge_charge_c", "C"), ("conductance_siemens", "S"), ("curvature_a_per_v2", "A/V2")];
+const TERMS: [(&str, &str); 6] = [
+    ("current_a", "A"),
+    ("edge_charge_c", "C"),
+    ("conductance_siemens", "S"),
+    ("curvature_a_per_v2", "A/V2"),
+    ("third_order_a_per_v3", "A/V3"),
+    ("on_capacitance_f", "F"),
+];
 
-fn equation(second_order: bool) -> &'static str {
-    if second_order {
-        "Q = I(V) T + e(V) (1 - exp(-T/t_edge)) + sum_r a_r(V) h_r(T) - g(V) (V_BL - V_pre) T + k(V) (V_BL - V_pre)^2 T"
-    } else {
-        "Q = I(V) T + e(V) (1 - exp(-T/t_edge)) + sum_r a_r(V) h_r(T) - g(V) (V_BL - V_pre) T"
-    }
+fn equation(order: usize) -> String {
+    let swing = ["", " - g(V) u T", " + k(V) u^2 T", " + m(V) u^3 T", " - c(V) u (1 - exp(-T/t_edge))"];
+    let of = if order > 0 { ", u = V_BL - V_pre" } else { "" };
+    let swing = swing[..=order].concat();
+    format!("Q = I(V) T + e(V) (1 - exp(-T/t_edge)) + sum_r a_r(V) h_r(T){swing}{of}")
 }
 
 /// s(T).
@@ -219,7 +235,7 @@ fn level_nodes(train: &[ChargePoint], options: &FormOptions) -> Result<Vec<f64>>
     Ok((0..MOST).map(|k| low + (high - low) * k as f64 / (MOST - 1) as f64).collect())
 }
 
-/// The linear problem for one edge time: node values of I, e, and where fitted g and k.
+/// The linear problem for one edge time: node values of I, e, and where fitted g, k, m and c.
 struct Linear<'a> {
     train: &'a [ChargePoint],
     condition: &'a ReadCondition,
@@ -235,7 +251,8 @@ impl Linear<'_> {
         for (i, point) in self.train.iter().enumerate() {
             let over = point.v_bl_v - self.condition.v_pre_v;
             let t = point.t_pulse_s;
-            let factors = [t, edge_share(t, t_edge_s), -over * t, over * over * t];
+            let share = edge_share(t, t_edge_s);
+            let factors = [t, share, -over * t, over * over * t, over.powi(3) * t, -over * share];
             for (k, weight) in self.basis.weights(point.v_store_v).into_iter().enumerate() {
                 for (term, factor) in factors.iter().enumerate().take(self.terms) {
                     design[(i, term * n + k)] = factor * weight;
@@ -332,20 +349,22 @@ mod tests {
     }
 
     #[test]
-    fn the_second_order_catches_a_bent_output_characteristic() {
+    fn higher_orders_catch_a_bent_output_characteristic() {
         let bend = |mut points: Vec<ChargePoint>| {
             for p in &mut points {
-                p.charge_c += 2e-5 * p.v_store_v * (p.v_bl_v - 0.446).powi(2) * p.t_pulse_s;
+                let over = p.v_bl_v - 0.446;
+                p.charge_c += 2e-5 * p.v_store_v * (over.powi(2) - 6.0 * over.powi(3)) * p.t_pulse_s;
             }
             points
         };
         let train = bend(points(&even(8, 0.0, 0.9), &widths(), &[0.3, 0.4, 0.446, 0.52]));
         let test = bend(points(&even(5, 0.1, 0.8), &widths(), &[0.35]));
-        let max = |second_order_bit_line| {
-            let options = FormOptions { second_order_bit_line, ..FormOptions::default() };
+        let max = |bit_line_order| {
+            let options = FormOptions { bit_line_order, ..FormOptions::default() };
             fit_form(&train, &test, &CONDITION, 0.01, &options).unwrap().fit.held_out_max
         };
-        assert!(max(true) < 0.5 * max(false), "{} {}", max(true), max(false));
+        let [first, second, third] = [1, 2, 3].map(max);
+        assert!(second < 0.7 * first && third < 0.7 * second, "{first} {second} {third}");
     }
 
     #[test]
