@@ -136,7 +136,7 @@ impl Grid {
         let of =
             |s: &Sample| ChargePoint { t_pulse_s: s.at[0], v_bl_v: s.at[1], v_store_v: s.at[2], charge_c: s.value };
         let condition = ReadCondition { t_max_s: T_MAX_S, v_pre_v: vdd_v / 2.0, v_zero_v: vdd_v / 2.0 };
-        let options = FormOptions { second_order_bit_line: true, ..FormOptions::default() };
+        let options = FormOptions { bit_line_order: 4, ..FormOptions::default() };
         let within = |s: &&Sample| s.at[0] <= T_MAX_S * (1.0 + 1e-9);
         let (train, test): (Vec<_>, Vec<_>) =
             (train.iter().filter(within).map(of).collect(), test.iter().filter(within).map(of).collect());

@@ -148,14 +148,7 @@ fn a_head_is_the_sum_of_its_columns() {
 
 #[test]
 fn without_its_physics_the_array_is_the_linear_model() {
-    let physics = Physics {
-        write_error: false,
-        leakage: false,
-        nonlinearity: false,
-        swing: false,
-        readout: false,
-        ..Physics::default()
-    };
+    let physics = Physics::NAMES.iter().try_fold(Physics::default(), |physics, part| physics.without(part)).unwrap();
     let x = inputs(1, 30, 64, 7);
     let quantization = Quantization::OFF;
     let ideal = run(x.clone(), &Options { physics, quantization, ..options() }, Some(&table())).unwrap();

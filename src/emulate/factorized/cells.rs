@@ -13,17 +13,13 @@
 //! in narrow ones. Weights are looked up at the age in the middle of a run of queries; to the others of the run the current's
 //! slope over age is added; where a cell just written changes faster than along such a line, columns of the last runs are looked up
 //! for every query. A rest too small for a sum of its own is left out.
-//!
-//! Pairs of cells see `min(w_i, w_j)` of each other ([`crate::emulate::LineSums`]). In `w` and the bow `b = 4 w (1 - w)`, which full
-//! pulses have not, `int_0^w_i min(t, w_j) dt` is close to `w_i w_j / 2 + turn (w_i b_j - b_i w_j)`, and `min` to
-//! `w_i w_j + beta (w_i b_j + b_i w_j) + gamma b_i b_j`, coefficients by least squares over all pairs of widths. So two more narrow
-//! sums, `sum b I` and `sum b g`, tell pairs apart.
 
 use std::borrow::Cow;
 
 use nalgebra::DMatrix;
 
 use super::lanes::{Machine, Plain};
+use super::pairs::Pairs;
 use super::simd::LANES;
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
@@ -90,18 +86,6 @@ pub struct CellFactors {
     weight: f64,
 }
 
-/// What pairs of cells take beside the sums of a column.
-#[derive(Debug, Clone)]
-pub struct Pairs {
-    /// The current in narrow integers, by place.
-    pub current: Vec<[u8; 8]>,
-    /// Units of p per product of those.
-    pub current_unit: f32,
-    /// Twice `turn`; `beta` and `gamma`.
-    turn: f32,
-    min: [f32; 2],
-}
-
 /// Sums of one column. Currents, charges and `w` in units of p at full pulse, conductances as shares of the bit line.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnSums<L> {
@@ -113,25 +97,6 @@ pub struct ColumnSums<L> {
     pub bowed: Option<[L; 2]>,
     /// Sums of the widths, of their squares and bows.
     pub widths: [f32; 3],
-}
-
-/// `turn`, `beta` and `gamma` for widths `w` and what integers make of their bows.
-fn pair_kernels(widths: &[[f64; 2]]) -> [f64; 3] {
-    let each = |of: &dyn Fn([f64; 2], [f64; 2]) -> f64| -> Vec<f64> {
-        widths.iter().flat_map(|a| widths.iter().map(|b| of(*a, *b))).collect()
-    };
-    let turn = fit(
-        &[&each(&|[w, bow], [other, other_bow]| w * other_bow - bow * other)],
-        &each(&|[w, _], [other, _]| 0.5 * w.min(other) * (w - other)),
-    );
-    let min = fit(
-        &[
-            &each(&|[w, bow], [other, other_bow]| w * other_bow + bow * other),
-            &each(&|[_, bow], [_, other_bow]| bow * other_bow),
-        ],
-        &each(&|[w, _], [other, _]| w.min(other) - w * other),
-    );
-    [turn[0], min[0], min[1]]
 }
 
 impl CellFactors {
@@ -252,11 +217,7 @@ impl CellFactors {
         let keep = scaled(on_capacitance, 1.0 / (c_f * t_max_s));
         let pairs = pairs.then(|| {
             let (current, current_unit) = narrow(&current, true);
-            let full = scales.full_narrow as u8;
-            let share = |narrow: u8| f64::from(narrow) / scales.full_narrow;
-            let widths: Vec<[f64; 2]> = (1..=full).map(|narrow| [share(narrow), share(bow(narrow, full))]).collect();
-            let [turn, beta, gamma] = pair_kernels(&widths).map(|x| x as f32);
-            Pairs { current, current_unit, turn: 2.0 * turn, min: [beta, gamma] }
+            Pairs::new(current, current_unit, scales.full_narrow as u8)
         });
         let (slope, slope_unit) = narrow(&slopes, with_slope);
         let mut rest = [[0.0; 2]; 8];
@@ -377,21 +338,13 @@ impl Places {
     }
 }
 
-/// The bow of a narrow width in the same integers, of which `full` are a full pulse; 0 beyond that.
-#[inline(always)]
-pub fn bow(narrow: u8, full: u8) -> u8 {
-    // With half a step; what divides is a constant where this is inlined.
-    let (w, full) = (u32::from(narrow), u32::from(full));
-    ((4 * w * full.saturating_sub(w) + full / 2) / full) as u8
-}
-
 /// The greatest magnitude.
 fn greatest(values: &[Vec<f64>]) -> f64 {
     values.iter().flatten().fold(0.0, |peak: f64, x| peak.max(x.abs()))
 }
 
 /// Coefficients of the least-squares combination of `columns` that is nearest to `wanted`.
-fn fit(columns: &[&[f64]], wanted: &[f64]) -> Vec<f64> {
+pub fn fit(columns: &[&[f64]], wanted: &[f64]) -> Vec<f64> {
     let matrix = DMatrix::from_fn(wanted.len(), columns.len(), |row, k| columns[k][row]);
     let right = matrix.tr_mul(&DMatrix::from_column_slice(wanted.len(), 1, wanted));
     let normal = matrix.tr_mul(&matrix);

@@ -71,7 +71,7 @@ impl<const POINTS: usize> Curve<POINTS> {
         self.greatest
     }
 
-    /// The curve at eight places.
+    /// The curve at sixteen places.
     #[inline(always)]
     pub fn at<M: Machine>(&self, machine: M, x: M::Lanes) -> M::Lanes {
         let mut y = self.coarse.at(machine, x);
@@ -126,7 +126,7 @@ impl<const POINTS: usize> Lines<POINTS> {
 pub struct Steps<T, const ENTRIES: usize> {
     start: f32,
     per_entry: f32,
-    pub entries: Box<[T; ENTRIES]>,
+    entries: Box<[T; ENTRIES]>,
 }
 
 impl<T: Copy + Default + std::fmt::Debug, const ENTRIES: usize> Steps<T, ENTRIES> {
@@ -140,10 +140,17 @@ impl<T: Copy + Default + std::fmt::Debug, const ENTRIES: usize> Steps<T, ENTRIES
         Steps { start: span[0] as f32, per_entry: (1.0 / entry) as f32, entries }
     }
 
-    /// The places of eight inputs.
+    /// The places of sixteen inputs, for [`Steps::at`]. Looking up is left to plain code: compiled for wide vectors it becomes gathers,
+    /// which take several times as long on some processors.
     #[inline(always)]
-    pub fn place<M: Machine>(&self, machine: M, x: M::Lanes) -> M::Lanes {
-        machine.scale(machine.sub(x, machine.splat(self.start)), self.per_entry)
+    pub fn places<M: Machine>(&self, machine: M, x: M::Lanes) -> [i32; LANES] {
+        let place = machine.scale(machine.sub(x, machine.splat(self.start)), self.per_entry);
+        machine.to_integers(machine.limit(place, 0.0, (ENTRIES - 1) as f32))
+    }
+
+    /// The entry at a place.
+    pub fn at(&self, place: i32) -> T {
+        self.entries[place as usize]
     }
 }
 
@@ -157,10 +164,10 @@ mod tests {
         let table = Curve::<1025>::new(curve, [-1.0, 5.0], 2e-4).unwrap();
         for k in -400..=1200 {
             let x = f64::from(k) * 0.005;
-            let y = f64::from(table.at(Plain, [x as f32; 8])[0]);
+            let y = f64::from(table.at(Plain, [x as f32; LANES])[0]);
             assert!((y - curve(x)).abs() < 2.1e-4, "{x}: {y}");
         }
-        assert_eq!(table.at(Plain, [9.0; 8]), table.at(Plain, [5.0; 8]));
+        assert_eq!(table.at(Plain, [9.0; LANES]), table.at(Plain, [5.0; LANES]));
         assert!(Curve::<65>::new(|x| (50.0 * x).sin(), [0.0, 5.0], 1e-3).is_none());
         assert!(Curve::<65>::new(|x| if x > 1.0 { f64::NAN } else { x }, [0.0, 5.0], 1e-3).is_none());
     }

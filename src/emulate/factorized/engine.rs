@@ -59,12 +59,15 @@ pub(super) struct Work {
     key_sums: KeySums,
     s: Vec<f32>,
     seen: Vec<f32>,
-    driven: Vec<u32>,
+    places: Vec<i32>,
+    /// By query.
+    driven: Vec<Vec<u32>>,
+    reads: Vec<TileRead>,
     weights: ValueWeights,
     pulses: Pulses,
     sums: Sums,
     words: Vec<f32>,
-    normals: [Vec<f32>; 2],
+    normals: Vec<f32>,
     /// Shape (queries, columns).
     pub(super) counts: Vec<f32>,
 }
@@ -205,6 +208,7 @@ impl Factorized {
             work.codes.resize(self.d_padded, 0);
             self.keys.prepare(&work.codes, query);
         }
+        work.driven.resize_with(work.driven.len().max(count), Vec::new);
         work.counts.clear();
         work.counts.resize(count * self.columns, 0.0);
         let occupied_by = |query: usize| (occupied + query).min(self.budget.window);
@@ -229,8 +233,10 @@ impl Factorized {
                 let until = (from + together).min(count);
                 let middle = if apart { newest + from } else { middle };
                 let ages = Places::new(self.keys.cells(), first_slot, rows, last, middle);
-                self.values.look_up(self.isa, values, self.columns, &ages, &mut work.weights);
                 self.keys.look_up(self.isa, keys, &ages, &mut work.key_weights);
+                // First all of the K array, then all of the V array: the weights of one at a time fit the nearest cache.
+                let mut reads = std::mem::take(&mut work.reads);
+                reads.clear();
                 let mut done = from;
                 while done < until {
                     let group = (until - done).min(TOGETHER);
@@ -255,7 +261,8 @@ impl Factorized {
                             rows: rows_of_query,
                             later: (newest + query) as f32 - middle as f32,
                         };
-                        self.finish(store, &read, work);
+                        self.finish_keys(store, &read, work);
+                        reads.push(read);
                         if let Some(kept) = kept.as_mut() {
                             let at = query * kept.slots + first_slot;
                             for (row, (s, seen)) in work.s.iter().zip(&work.seen).enumerate().take(occupied) {
@@ -266,6 +273,9 @@ impl Factorized {
                     }
                     done += group;
                 }
+                self.values.look_up(self.isa, values, self.columns, &ages, &mut work.weights);
+                reads.iter().for_each(|read| self.read_values(store, read, work));
+                work.reads = reads;
             }
         }
     }
@@ -290,28 +300,18 @@ impl Factorized {
         }
     }
 
-    /// From the sums of one query over one tile to its counts.
-    fn finish(&self, store: &Store, read: &TileRead, work: &mut Work) {
+    /// From the sums of one query over one tile to what drives the tile's V array.
+    fn finish_keys(&self, store: &Store, read: &TileRead, work: &mut Work) {
         let TileRead { query, from, tile, occupied, rows, later, .. } = *read;
-        let Work { queries, key_sums, s, seen, driven, weights, pulses, sums, counts, words, normals, .. } = work;
-        let (first_row, first_column) = (tile * self.rows, tile * self.columns);
+        let Work { queries, key_sums, s, seen, places, driven, words, normals, .. } = work;
+        let first_row = tile * self.rows;
         s.resize(rows, 0.0);
         seen.resize(rows, 0.0);
-        driven.resize(rows, 0);
-        if let Some((source, _)) = &self.noise {
-            let of = |array: usize| Read {
-                head: store.head as u32,
-                token: read.token as u32,
-                array: (2 * tile + array) as u32,
-            };
-            normals[0].resize(rows, 0.0);
-            normals[1].resize(self.columns, 0.0);
-            source.fill(self.isa, of(0), words, &mut normals[0]);
-            source.fill(self.isa, of(1), words, &mut normals[1]);
-        }
+        places.resize(rows, 0);
+        normals.resize(rows, 0.0);
+        let noise = self.noise_of(store.head, read, Array::K, [words, normals], queries[query].on());
         let spread = self.spreads.get(store.head);
         let slots = first_row..first_row + rows;
-        let sigma = |[cell, converter]: [f32; 2], on: f32| (on * cell * cell + converter * converter).sqrt();
         self.isa.run(KeyPass {
             factors: &self.keys,
             sums: key_sums,
@@ -321,15 +321,26 @@ impl Factorized {
             age: read.newest as f32 - (tile * self.tile_tokens) as f32,
             window: self.budget.window as f32,
             later,
-            occupied,
             drives: &self.drives,
             spread: spread.map(|spread| [&spread.unsigned[0][slots.clone()], &spread.unsigned[1][slots.clone()]]),
-            noise: self.noise.as_ref().map(|(_, of)| (normals[0].as_slice(), sigma(of.k, queries[query].on()))),
+            noise,
             s,
             seen,
-            driven,
+            places,
         });
-        self.values.drive(self.isa, driven, pulses);
+        let driven = &mut driven[query];
+        driven.clear();
+        driven.extend(places[..occupied.min(rows)].iter().map(|place| self.drives.at(*place)));
+        driven.resize(rows, 0);
+    }
+
+    /// From what drives a tile's V array to one query's counts.
+    fn read_values(&self, store: &Store, read: &TileRead, work: &mut Work) {
+        let TileRead { query, tile, rows, later, .. } = *read;
+        let Work { places, driven, weights, pulses, sums, counts, words, normals, .. } = work;
+        let (first_row, first_column) = (tile * self.rows, tile * self.columns);
+        places.resize(self.columns, 0);
+        self.values.drive(self.isa, &driven[query], pulses);
         let deltas = store.spread.as_ref().map(|[_, values]| {
             let ages = (0..rows).map(|row| {
                 let slot = tile * self.tile_tokens + row;
@@ -345,20 +356,43 @@ impl Factorized {
             [&values[0][cells.clone()], &values[1][cells]]
         });
         self.values.sum(self.isa, weights, self.columns, pulses, deltas, sums);
+        let spread = self.spreads.get(store.head);
         let columns = first_column..first_column + self.columns;
+        let counts = &mut counts[query * self.columns..(query + 1) * self.columns];
+        normals.resize(self.columns, 0.0);
+        let noise = self.noise_of(store.head, read, Array::V, [words, normals], pulses.sums[2]);
         self.isa.run(ValuePass {
             factors: &self.values,
             sums,
             pulses,
             later,
             spread: spread.map(|spread| [&spread.signed[0][columns.clone()], &spread.signed[1][columns]]),
-            noise: self.noise.as_ref().map(|(_, of)| (normals[1].as_slice(), sigma(of.v, pulses.sums[2]))),
-            counts: &mut counts[query * self.columns..(query + 1) * self.columns],
+            noise,
+            counts: &mut *counts,
+            places,
         });
+        self.values.count(places, counts);
+    }
+
+    /// Normal numbers of one array's read, as many as there is room for, and their standard deviation with `on` pulses a column.
+    fn noise_of<'w>(
+        &self,
+        head: usize,
+        read: &TileRead,
+        array: Array,
+        [words, normals]: [&'w mut Vec<f32>; 2],
+        on: f32,
+    ) -> Option<(&'w [f32], f32)> {
+        let (source, sigmas) = self.noise.as_ref()?;
+        let (second, [cell, converter]) = if array == Array::K { (0, sigmas.k) } else { (1, sigmas.v) };
+        let of = Read { head: head as u32, token: read.token as u32, array: (2 * read.tile + second) as u32 };
+        source.fill(self.isa, of, words, normals);
+        Some((normals, (on * cell * cell + converter * converter).sqrt()))
     }
 }
 
 /// One query's read of one tile.
+#[derive(Debug)]
 struct TileRead {
     query: usize,
     /// Number of the query's token, and its slot.

@@ -3,9 +3,11 @@
 //! A column has one age, so the weights of its cells are looked up from one table of 8 levels. Codes lie so that a lookup
 //! of two slots' tables gives weights in the order in which queries are multiplied with them.
 
-use super::cells::{CellFactors, ColumnSums, Places, Scales, bow};
+use super::aligned::Aligned;
+use super::cells::{CellFactors, ColumnSums, Places, Scales};
 use super::curve::{Curve, Steps};
 use super::lanes::{Machine, Vectorized, nearest};
+use super::pairs::bow;
 use super::simd::{Isa, LANES, key_place};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
@@ -55,23 +57,23 @@ pub struct Query {
 /// Weights of a tile's slots.
 #[derive(Debug, Default)]
 pub struct KeyWeights {
-    current: Vec<i16>,
-    conductance: Vec<i8>,
-    slope: Vec<i8>,
+    current: Aligned<i16>,
+    conductance: Aligned<i8>,
+    slope: Aligned<i8>,
     /// The current in narrow integers, for pairs of cells.
-    coarse: Vec<i8>,
+    coarse: Aligned<i8>,
 }
 
 /// Sums of some queries over a tile's slots, shape (queries, slots).
 #[derive(Debug, Default)]
 pub struct KeySums {
-    current: Vec<i32>,
-    conductance: Vec<i32>,
-    slope: Vec<i32>,
+    current: Aligned<i32>,
+    conductance: Aligned<i32>,
+    slope: Aligned<i32>,
     /// Of the current and the conductance, by bows.
-    bowed: [Vec<i32>; 2],
+    bowed: [Aligned<i32>; 2],
     /// Of a die's cells beside the nominal ones.
-    deltas: [Vec<i32>; 2],
+    deltas: [Aligned<i32>; 2],
 }
 
 impl Query {
@@ -177,16 +179,16 @@ impl KeyFactors {
     /// Looks up weights of whole lanes of slots, from their codes and the places of their ages.
     pub fn look_up(&self, isa: Isa, codes: &[u8], ages: &Places, weights: &mut KeyWeights) {
         let slots = ages.len();
-        weights.current.resize(codes.len(), 0);
-        weights.conductance.resize(codes.len(), 0);
+        weights.current.resize(codes.len());
+        weights.conductance.resize(codes.len());
         isa.expand_wide_keys(codes, &ages.of(&self.cells.current)[..slots], &mut weights.current);
         isa.expand_narrow_keys(codes, &ages.of(&self.cells.conductance)[..slots], &mut weights.conductance);
         if !self.cells.slope.is_empty() {
-            weights.slope.resize(codes.len(), 0);
+            weights.slope.resize(codes.len());
             isa.expand_narrow_keys(codes, &ages.of(&self.cells.slope)[..slots], &mut weights.slope);
         }
         if let Some(pairs) = &self.cells.pairs {
-            weights.coarse.resize(codes.len(), 0);
+            weights.coarse.resize(codes.len());
             isa.expand_narrow_keys(codes, &ages.of(&pairs.current)[..slots], &mut weights.coarse);
         }
     }
@@ -202,23 +204,23 @@ impl KeyFactors {
         sums: &mut KeySums,
     ) {
         let cells = slots * queries[0].wide.len();
-        sums.current.resize(QUERIES * slots, 0);
+        sums.current.resize(QUERIES * slots);
         isa.dot_wide(&weights.current[..cells], queries.map(|query| query.wide.as_slice()), &mut sums.current);
         for (weights, out) in spread.into_iter().flatten().zip(&mut sums.deltas) {
-            out.resize(QUERIES * slots, 0);
+            out.resize(QUERIES * slots);
             isa.dot_wide(&weights[..cells], queries.map(|query| query.wide.as_slice()), out);
         }
         let narrow = queries.map(|query| query.narrow.as_slice());
-        sums.conductance.resize(QUERIES * slots, 0);
+        sums.conductance.resize(QUERIES * slots);
         isa.dot_narrow(&weights.conductance[..cells], narrow, &mut sums.conductance);
         if !self.cells.slope.is_empty() {
-            sums.slope.resize(QUERIES * slots, 0);
+            sums.slope.resize(QUERIES * slots);
             isa.dot_narrow(&weights.slope[..cells], narrow, &mut sums.slope);
         }
         if self.cells.pairs.is_some() {
             let bows = queries.map(|query| query.bows.as_slice());
             for (weights, out) in [&weights.coarse, &weights.conductance].into_iter().zip(&mut sums.bowed) {
-                out.resize(QUERIES * slots, 0);
+                out.resize(QUERIES * slots);
                 isa.dot_narrow(&weights[..cells], bows, out);
             }
         }
@@ -244,17 +246,15 @@ pub struct KeyPass<'a> {
     pub window: f32,
     /// Tokens between the query and the age of the weights.
     pub later: f32,
-    /// Slots that hold a token.
-    pub occupied: usize,
     pub drives: &'a Drives,
     /// A die's converters of these slots: gain, offset in units of S.
     pub spread: Option<[&'a [f32]; 2]>,
     /// Normal numbers and their standard deviation in units of S.
     pub noise: Option<(&'a [f32], f32)>,
-    /// Outputs, whole lanes of slots: S, what the converter sees of it, and what that drives, 0 beyond the occupied.
+    /// Outputs, whole lanes of slots: S, what the converter sees of it, and its place in [`Drives`].
     pub s: &'a mut [f32],
     pub seen: &'a mut [f32],
-    pub driven: &'a mut [u32],
+    pub places: &'a mut [i32],
 }
 
 impl Vectorized for KeyPass<'_> {
@@ -270,11 +270,11 @@ impl Vectorized for KeyPass<'_> {
         // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows.
         let share = share / self.factors.d;
         let swinging = if lengthened > 0.0 { width / lengthened } else { 1.0 };
-        let lane = m.load(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
-        let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.driven.as_chunks_mut::<LANES>().0);
+        let lane = m.load(&std::array::from_fn(|lane| lane as f32));
+        let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.places.as_chunks_mut::<LANES>().0);
         let blocks = blocks.zip(self.seen.as_chunks_mut::<LANES>().0);
         let blocks = blocks.zip(self.rests[0].as_chunks::<LANES>().0).zip(self.rests[1].as_chunks::<LANES>().0);
-        for (block, ((((s, driven), sees), rest), change)) in blocks.enumerate() {
+        for (block, ((((s, places), sees), rest), change)) in blocks.enumerate() {
             let at = self.from + block * LANES;
             let of = |sums: &[i32]| match sums[at..].first_chunk() {
                 Some(sums) => m.integers(sums),
@@ -297,12 +297,7 @@ impl Vectorized for KeyPass<'_> {
             let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let bowed = cells.pairs.as_ref().map(|pairs| {
-                cells.bowed(
-                    m,
-                    [&self.sums.bowed[0], &self.sums.bowed[1]].map(|sums| of(sums)),
-                    pairs.current_unit,
-                    bows,
-                )
+                cells.bowed(m, [of(&self.sums.bowed[0]), of(&self.sums.bowed[1])], pairs.current_unit, bows)
             });
             let current = m.scale(current, swinging);
             let widths = [width, squares, bows];
@@ -320,9 +315,7 @@ impl Vectorized for KeyPass<'_> {
                 seen = m.add_product(seen, part(normals), m.splat(sigma));
             }
             m.store(sees, seen);
-            *driven = m.entries(&self.drives.entries, self.drives.place(m, seen));
+            *places = self.drives.places(m, seen);
         }
-        let occupied = self.occupied.min(self.s.len());
-        self.driven[occupied..].fill(0);
     }
 }

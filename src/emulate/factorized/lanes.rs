@@ -1,4 +1,4 @@
-//! Eight numbers in single precision side by side, as a processor has them or as plain Rust does.
+//! Sixteen numbers in single precision side by side, as a processor has them or as plain Rust does.
 
 use std::array::from_fn;
 
@@ -21,9 +21,9 @@ pub trait Vectorized {
     fn run<M: Machine>(self, machine: M) -> Self::Output;
 }
 
-/// Operations on eight lanes; every implementation gives the bits of [`Plain`]. Numbers are finite.
+/// Operations on sixteen lanes; every implementation gives the bits of [`Plain`]. Numbers are finite.
 pub trait Machine: Copy {
-    /// Eight numbers.
+    /// Sixteen numbers.
     type Lanes: Copy;
     fn splat(self, x: f32) -> Self::Lanes;
     fn load(self, from: &[f32; LANES]) -> Self::Lanes;
@@ -37,8 +37,6 @@ pub trait Machine: Copy {
     fn limit(self, x: Self::Lanes, low: f32, high: f32) -> Self::Lanes;
     /// `value` where `x` is positive, elsewhere 0.
     fn where_positive(self, x: Self::Lanes, value: Self::Lanes) -> Self::Lanes;
-    /// Which lanes are positive, the first in the lowest bit.
-    fn positive(self, x: Self::Lanes) -> u8;
     /// Rounded to integers, ties to even; magnitudes below 2^22.
     fn round(self, x: Self::Lanes) -> Self::Lanes;
     /// As [`Machine::round`], as integers.
@@ -48,10 +46,6 @@ pub trait Machine: Copy {
     /// Lines between points: `place` counts in points, limited to the first and last.
     fn between<const POINTS: usize>(self, points: &[f32; POINTS], place: Self::Lanes) -> Self::Lanes;
 
-    /// Entries of a table, by the nearest place; `place` is limited to the first and last.
-    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: Self::Lanes) -> [u32; LANES];
-    /// As [`Machine::entries`], of small integers, as numbers.
-    fn small_entries<const ENTRIES: usize>(self, table: &[i8; ENTRIES], place: Self::Lanes) -> Self::Lanes;
     /// The lower half, the third and the fourth byte of each word.
     fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]);
 
@@ -133,11 +127,6 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
-    fn positive(self, x: [f32; LANES]) -> u8 {
-        x.iter().enumerate().fold(0, |bits, (k, x)| bits | u8::from(*x > 0.0) << k)
-    }
-
-    #[inline(always)]
     fn round(self, x: [f32; LANES]) -> [f32; LANES] {
         from_fn(|k| ((x[k].abs() + TO_INTEGER) - TO_INTEGER).copysign(x[k]))
     }
@@ -163,18 +152,6 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
-    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: [f32; LANES]) -> [u32; LANES] {
-        let place = self.limit(place, 0.0, (ENTRIES - 1) as f32);
-        from_fn(|k| table[nearest(place[k]) as usize])
-    }
-
-    #[inline(always)]
-    fn small_entries<const ENTRIES: usize>(self, table: &[i8; ENTRIES], place: [f32; LANES]) -> [f32; LANES] {
-        let place = self.limit(place, 0.0, (ENTRIES - 1) as f32);
-        from_fn(|k| f32::from(table[nearest(place[k]) as usize]))
-    }
-
-    #[inline(always)]
     fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]) {
         *half = words.map(|word| word as i16);
         *third = words.map(|word| (word >> 16) as u8);
@@ -194,9 +171,11 @@ mod tests {
 
         #[inline(always)]
         fn run<M: Machine>(self, m: M) -> Vec<u32> {
-            let x = m.load(&[-2.5, -0.5, 0.5, 1.5, 2.4999, 8190.6, -3.0, 0.0]);
+            let x = m.load(&[
+                -2.5, -0.5, 0.5, 1.5, 2.4999, 8190.6, -3.0, 0.0, -0.0, 1.25, 3.0, 2.0001, -7.5, 0.999, 1e-9, 254.5,
+            ]);
             let (mut wide, mut narrow, mut last, mut bits) = ([0; LANES], [0; LANES], [0; LANES], Vec::new());
-            let words = m.entries(&[1 << 30 | 0x7abc, 2, 0xff_8000, 0x1234_5678], x);
+            let words = std::array::from_fn(|k| [1 << 30 | 0x7abc, 2, 0xff_8000, 0x1234_5678][k % 4] + k as u32);
             m.split(&words, &mut wide, &mut narrow, &mut last);
             bits.extend(words);
             bits.extend(last.map(u32::from));
@@ -207,10 +186,9 @@ mod tests {
             for lanes in [
                 rounded,
                 m.between(&points, x),
-                m.small_entries(&[-3, 5, 127, -128], x),
                 m.where_positive(x, m.splat(3.0)),
                 m.limit(x, -1.0, 2.0),
-                m.add_product(x, m.integers(&[3, -2, 1, 0, 9, 7, 1 << 24, -1]), x),
+                m.add_product(x, m.integers(&[3, -2, 1, 0, 9, 7, 1 << 24, -1, 5, 6, -8, 99, -100_000, 2, 1, 0]), x),
                 m.sub(m.scale(x, 0.3), x),
             ] {
                 let mut stored = [0.0; LANES];
@@ -221,15 +199,15 @@ mod tests {
             bits.extend(m.to_integers(x).map(|k| k as u32));
             bits.extend(wide.map(|k| k as u32));
             bits.extend(narrow.map(u32::from));
-            bits.push(u32::from(m.positive(x)));
             bits
         }
     }
 
     #[test]
     fn integers_are_the_nearest_ties_to_even_and_every_machine_gives_the_same_bits() {
-        let x = [-2.5, -0.5, 0.5, 1.5, 2.4999, 8190.6, -3.0, 0.0];
-        assert_eq!(Plain.to_integers(x), [-2, 0, 0, 2, 2, 8191, -3, 0]);
+        let mut x = [0.0; LANES];
+        x[..8].copy_from_slice(&[-2.5, -0.5, 0.5, 1.5, 2.4999, 8190.6, -3.0, 0.0]);
+        assert_eq!(Plain.to_integers(x)[..8], [-2, 0, 0, 2, 2, 8191, -3, 0]);
         assert_eq!(Plain.between(&[0.5, 1.0, -2.0, 7.0], x)[..4], [0.5, 0.5, 0.75, -0.5]);
         for isa in Isa::all() {
             assert_eq!(isa.run(Everything), Isa::PORTABLE.run(Everything), "{}", isa.name());

@@ -12,6 +12,7 @@
 //! Equal inputs give equal bits on any processor and number of threads, in prefill and in decode: integers are exact, and
 //! single precision is evaluated in one order everywhere (`simd`, `lanes`).
 
+mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +25,7 @@ mod keys;
 mod lanes;
 mod levels;
 mod noise;
+mod pairs;
 mod portable;
 mod sequence;
 mod simd;

@@ -1,12 +1,12 @@
 //! The inner loops in plain Rust: what every instruction set must give.
 
-use super::simd::{LANES, column_place, key_place, wide_key_place};
+use super::simd::{GROUP, column_place, key_place, wide_key_place};
 
 /// Calls `each(slot, dimension, place)` for every cell of whole octets of slots, with the place that `place` gives.
 fn every_key(slots: usize, octets: usize, place: fn(usize, usize) -> usize, mut each: impl FnMut(usize, usize, usize)) {
     for slot in 0..slots {
         for dimension in 0..8 * octets {
-            each(slot, dimension, slot / LANES * octets * 64 + place(slot % LANES, dimension));
+            each(slot, dimension, slot / GROUP * octets * 64 + place(slot % GROUP, dimension));
         }
     }
 }
@@ -14,8 +14,8 @@ fn every_key(slots: usize, octets: usize, place: fn(usize, usize) -> usize, mut 
 pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
     every_key(tables.len(), octets, key_place, |slot, dimension, place| {
         let (table, code) = (&tables[slot], usize::from(codes[place] & 7));
-        let group = slot / LANES * octets * 64;
-        out[group + wide_key_place(slot % LANES, dimension)] = i16::from_le_bytes([table[code], table[8 + code]]);
+        let group = slot / GROUP * octets * 64;
+        out[group + wide_key_place(slot % GROUP, dimension)] = i16::from_le_bytes([table[code], table[8 + code]]);
     });
 }
 

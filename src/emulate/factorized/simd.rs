@@ -1,7 +1,7 @@
 //! Inner loops of the factorized engine: sums of products of small integers, portable and by instruction set.
 //!
 //! Every loop is integer arithmetic that cannot overflow within the stated limits, so all instruction sets give equal
-//! bits. What is in single precision is written once, on a [`super::lanes::Machine`] of eight lanes, whose operations give equal bits
+//! bits. What is in single precision is written once, on a [`super::lanes::Machine`] of sixteen lanes, whose operations give equal bits
 //! everywhere: there is no fused multiply-add, and sums have one order.
 
 #[cfg(target_arch = "x86_64")]
@@ -11,8 +11,10 @@ use super::avx512::Avx512;
 use super::lanes::{Plain, Vectorized};
 use super::portable;
 
-/// Slots of the K array, or columns of the V array, that are summed side by side.
-pub const LANES: usize = 8;
+/// Numbers in single precision side by side, in which slots and columns come.
+pub const LANES: usize = 16;
+/// Slots of the K array whose codes and weights lie together.
+pub const GROUP: usize = 8;
 
 /// What the inner loops are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ impl Isa {
     /// Limit: the sum of at most 32 rows fits an `i32`; `f.len()` rows, even, in parts of at most 32, `out` (parts, columns).
     #[inline]
     pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-        assert!(columns.is_multiple_of(LANES) && weights.len() == f.len() * columns && f.len().is_multiple_of(2));
+        assert!(columns.is_multiple_of(GROUP) && weights.len() == f.len() * columns && f.len().is_multiple_of(2));
         assert!(out.len() >= f.len().div_ceil(WIDE_ROWS) * columns);
         for (part, (weights, f)) in weights.chunks(WIDE_ROWS * columns).zip(f.chunks(WIDE_ROWS)).enumerate() {
             let out = &mut out[part * columns..(part + 1) * columns];
@@ -155,7 +157,7 @@ impl Isa {
     /// Limit: |sum over every second pair of rows| at most 32,767.
     #[inline]
     pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-        assert!(columns.is_multiple_of(LANES) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
+        assert!(columns.is_multiple_of(GROUP) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
         assert!(out.len() >= columns);
         of_set!(self.0, sums_narrow(weights, columns, f, out))
     }
@@ -166,7 +168,7 @@ pub const WIDE_ROWS: usize = 32;
 
 /// Octets of dimensions in codes of so many slots.
 fn octets(codes: usize, slots: usize) -> usize {
-    assert!(slots.is_multiple_of(LANES) && codes.is_multiple_of(8 * slots.max(1)), "codes of whole octets of slots");
+    assert!(slots.is_multiple_of(GROUP) && codes.is_multiple_of(8 * slots.max(1)), "codes of whole octets of slots");
     codes / (8 * slots.max(1))
 }
 
@@ -174,7 +176,7 @@ fn octets(codes: usize, slots: usize) -> usize {
 fn slots<const QUERIES: usize>(weights: usize, lengths: [usize; QUERIES]) -> usize {
     let d = lengths[0];
     assert!(d > 0 && d.is_multiple_of(8) && lengths.iter().all(|length| *length == d), "queries of whole octets");
-    assert!(weights.is_multiple_of(LANES * d), "weights of whole octets of slots");
+    assert!(weights.is_multiple_of(GROUP * d), "weights of whole octets of slots");
     weights / d
 }
 

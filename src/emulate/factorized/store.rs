@@ -3,7 +3,7 @@
 use super::engine::Factorized;
 use super::keys;
 use super::levels::Levelled;
-use super::simd::{LANES, column_place, wide_key_place};
+use super::simd::{GROUP, column_place, wide_key_place};
 use crate::emulate::die::Array;
 use crate::emulate::stuck::StuckCell;
 
@@ -44,20 +44,20 @@ impl Factorized {
         let stuck = StuckCell::of_slot(&self.stuck, store.head, slot);
         T::codes(self.isa, k_v, self.vdd_v, levels, codes);
         put(stuck, Array::K, codes);
-        let block = &mut store.keys[row / LANES * LANES * self.d_padded..][..LANES * self.d_padded];
+        let block = &mut store.keys[row / GROUP * GROUP * self.d_padded..][..GROUP * self.d_padded];
         // Four dimensions of a slot lie side by side.
         for (quad, codes) in codes.chunks(4).enumerate() {
-            let (at, odd) = keys::place(row % LANES, 4 * quad);
+            let (at, odd) = keys::place(row % GROUP, 4 * quad);
             block[at..at + codes.len()].iter_mut().zip(codes).for_each(|(to, code)| *to = code + odd);
         }
         let [rest, change] = self.keys.rest(codes);
         (store.rests[0][row], store.rests[1][row]) = (rest, change);
         let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
         if let Some(([keys, _], spread)) = spread {
-            let first = row / LANES * LANES * self.d_padded;
+            let first = row / GROUP * GROUP * self.d_padded;
             for (dimension, code) in codes.iter().enumerate() {
                 let numbers = spread.k[slot * spread.d + dimension][usize::from(*code)];
-                let at = first + wide_key_place(row % LANES, dimension);
+                let at = first + wide_key_place(row % GROUP, dimension);
                 keys.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
             }
         }

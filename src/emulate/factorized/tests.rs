@@ -1,6 +1,6 @@
 //! The engine against the per-cell evaluation, against itself on another processor, and against what it promises.
 
-use super::simd::{Isa, LANES, WIDE_ROWS};
+use super::simd::{GROUP, Isa, WIDE_ROWS};
 use super::{Factorized, FactorizedHead};
 use crate::emulate::{
     Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Outputs, Physics, Quantization,
@@ -334,6 +334,6 @@ fn gives_the_bits_of_plain_rust(fast: Isa) {
         fast.sums_narrow(&weights, columns, &f, &mut sums);
         plain.sums_narrow(&weights, columns, &f, &mut others);
         assert_eq!(sums, others);
-        assert!(columns.is_multiple_of(LANES));
+        assert!(columns.is_multiple_of(GROUP));
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! A row has one age and one pulse for all its cells, so its weights are looked up from one table of 8 levels.
 
-use super::cells::{CellFactors, ColumnSums, Places, Scales, bow};
+use super::aligned::Aligned;
+use super::cells::{CellFactors, ColumnSums, Places, Scales};
 use super::curve::{Curve, Steps};
 use super::keys::{Drives, KeyFactors};
 use super::lanes::{Machine, Vectorized, nearest};
+use super::pairs::bow;
 use super::simd::{Isa, LANES, WIDE_ROWS};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
@@ -35,12 +37,12 @@ pub struct ValueFactors {
 /// Weights of a tile's rows.
 #[derive(Debug, Default)]
 pub struct ValueWeights {
-    current: Vec<i16>,
-    conductance: Vec<i8>,
-    slope: Vec<i8>,
-    edge: Vec<i8>,
+    current: Aligned<i16>,
+    conductance: Aligned<i8>,
+    slope: Aligned<i8>,
+    edge: Aligned<i8>,
     /// The current in narrow integers, for pairs of cells.
-    coarse: Vec<i8>,
+    coarse: Aligned<i8>,
 }
 
 /// A tile's pulses for one query, as integers, and their sums.
@@ -60,14 +62,14 @@ pub struct Pulses {
 #[derive(Debug, Default)]
 pub struct Sums {
     /// In parts of [`WIDE_ROWS`] rows.
-    pub current: Vec<i32>,
-    pub conductance: Vec<i32>,
-    pub slope: Vec<i32>,
-    pub edge: Vec<i32>,
+    pub current: Aligned<i32>,
+    pub conductance: Aligned<i32>,
+    pub slope: Aligned<i32>,
+    pub edge: Aligned<i32>,
     /// Of the current and the conductance, by bows.
-    pub bowed: [Vec<i32>; 2],
+    pub bowed: [Aligned<i32>; 2],
     /// Of a die's cells beside the nominal ones, in parts too.
-    pub deltas: [Vec<i32>; 2],
+    pub deltas: [Aligned<i32>; 2],
 }
 
 impl ValueFactors {
@@ -118,7 +120,7 @@ impl ValueFactors {
 
     /// Looks up weights of whole lanes of rows, from their codes and the places of their ages.
     pub fn look_up(&self, isa: Isa, codes: &[u8], columns: usize, ages: &Places, weights: &mut ValueWeights) {
-        weights.current.resize(codes.len(), 0);
+        weights.current.resize(codes.len());
         isa.expand_wide(codes, columns, &ages.of(&self.cells.current), &mut weights.current);
         let coarse = self.cells.pairs.as_ref().map(|pairs| (&pairs.current, &mut weights.coarse));
         let tables = [
@@ -128,7 +130,7 @@ impl ValueFactors {
         ];
         for (table, out) in tables.into_iter().chain(coarse) {
             if !table.is_empty() {
-                out.resize(codes.len(), 0);
+                out.resize(codes.len());
                 isa.expand_narrow(codes, columns, &ages.of(table), out);
             }
         }
@@ -167,6 +169,13 @@ impl ValueFactors {
         );
     }
 
+    /// Adds what is counted at the places that a [`ValuePass`] left, if outputs are counted.
+    pub fn count(&self, places: &[i32], counts: &mut [f32]) {
+        if let Some(table) = &self.counts {
+            counts.iter_mut().zip(places).for_each(|(count, place)| *count += f32::from(table.at(*place)));
+        }
+    }
+
     /// The factors of the cells.
     pub fn cells(&self) -> &CellFactors {
         &self.cells
@@ -184,11 +193,11 @@ impl ValueFactors {
     ) {
         let rows = pulses.wide.len();
         let cells = rows * columns;
-        sums.current.resize(rows.div_ceil(WIDE_ROWS) * columns, 0);
+        sums.current.resize(rows.div_ceil(WIDE_ROWS) * columns);
         isa.sums_wide(&weights.current[..cells], columns, &pulses.wide, &mut sums.current);
         if let Some([constant, slope]) = spread {
             for (weights, f, out) in [(constant, &pulses.wide, 0), (slope, &pulses.aged, 1)] {
-                sums.deltas[out].resize(rows.div_ceil(WIDE_ROWS) * columns, 0);
+                sums.deltas[out].resize(rows.div_ceil(WIDE_ROWS) * columns);
                 isa.sums_wide(&weights[..cells], columns, f, &mut sums.deltas[out]);
             }
         }
@@ -202,7 +211,7 @@ impl ValueFactors {
             (&weights.conductance, pairs, &pulses.bows, bowed_conductance),
         ] {
             if wanted {
-                out.resize(columns, 0);
+                out.resize(columns);
                 isa.sums_narrow(&weights[..cells], columns, f, out);
             }
         }
@@ -245,8 +254,9 @@ pub struct ValuePass<'a> {
     pub spread: Option<[&'a [f32]; 2]>,
     /// Normal numbers and their standard deviation in units of A.
     pub noise: Option<(&'a [f32], f32)>,
-    /// Counts so far, by column; this tile's are added.
+    /// Counts so far, by column, to which this tile's are added; if outputs are counted, their places for [`ValueFactors::count`].
     pub counts: &'a mut [f32],
+    pub places: &'a mut [i32],
 }
 
 impl Vectorized for ValuePass<'_> {
@@ -261,7 +271,8 @@ impl Vectorized for ValuePass<'_> {
         let swing_constant = cells.swing_rest[0] * phi;
         let swinging = if lengthened > 0.0 { phi / lengthened } else { 1.0 };
         let columns = self.counts.len();
-        for (block, counts) in self.counts.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let blocks = self.counts.as_chunks_mut::<LANES>().0.iter_mut().zip(self.places.as_chunks_mut::<LANES>().0);
+        for (block, (counts, places)) in blocks.enumerate() {
             let at = block * LANES;
             let of = |values: &[i32], at: usize| match values[at..].first_chunk() {
                 Some(values) => m.integers(values),
@@ -289,10 +300,9 @@ impl Vectorized for ValuePass<'_> {
             let swing =
                 m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let bowed = cells
-                .pairs
-                .as_ref()
-                .map(|pairs| cells.bowed(m, [0, 1].map(|k| of(&self.sums.bowed[k], at)), pairs.current_unit, bows));
+            let bowed = cells.pairs.as_ref().map(|pairs| {
+                cells.bowed(m, [of(&self.sums.bowed[0], at), of(&self.sums.bowed[1], at)], pairs.current_unit, bows)
+            });
             let current = m.scale(current, swinging);
             let widths = [phi, squares, bows];
             let mut product = cells.swung(m, ColumnSums { charge, current, swing, bowed, widths });
@@ -306,12 +316,13 @@ impl Vectorized for ValuePass<'_> {
             if let Some((normals, sigma)) = self.noise {
                 product = m.add_product(product, part(normals), m.splat(sigma));
             }
-            let counted = match table {
-                Some(table) => m.small_entries(&table.entries, table.place(m, product)),
-                None => m.limit(curve.at(m, product), -1.0, 1.0),
-            };
-            let total = m.add(m.load(counts), counted);
-            m.store(counts, total);
+            match table {
+                Some(table) => *places = table.places(m, product),
+                None => {
+                    let total = m.add(m.load(counts), m.limit(curve.at(m, product), -1.0, 1.0));
+                    m.store(counts, total);
+                }
+            }
         }
     }
 }

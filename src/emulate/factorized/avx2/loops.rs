@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::emulate::factorized::simd::LANES;
+use crate::emulate::factorized::simd::GROUP;
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -70,7 +70,7 @@ fn repeat(from: &[i16; 4]) -> __m256i {
 /// Eight bytes of four slots: two slots' in the lower half, the others' in the upper.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn four<const BYTES: usize>(tables: &[[u8; BYTES]; LANES], slots: [usize; 4], from: usize) -> __m256i {
+fn four<const BYTES: usize>(tables: &[[u8; BYTES]; GROUP], slots: [usize; 4], from: usize) -> __m256i {
     let mut words = [0; 4];
     for (word, slot) in words.iter_mut().zip(slots) {
         if let Some(bytes) = tables[slot][from..].first_chunk() {
@@ -86,7 +86,7 @@ const VECTOR_SLOTS: [[usize; 4]; 2] = [[0, 1, 4, 5], [2, 3, 6, 7]];
 #[target_feature(enable = "avx2")]
 pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
     let groups = codes.chunks_exact(octets * 64).zip(out.chunks_exact_mut(octets * 64));
-    for ((codes, out), tables) in groups.zip(tables.as_chunks::<LANES>().0) {
+    for ((codes, out), tables) in groups.zip(tables.as_chunks::<GROUP>().0) {
         for (vector, slots) in VECTOR_SLOTS.into_iter().enumerate() {
             let (low, high) = (four(tables, slots, 0), four(tables, slots, 8));
             for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
@@ -103,7 +103,7 @@ pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &
 #[target_feature(enable = "avx2")]
 pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: &mut [i8]) {
     let groups = codes.chunks_exact(octets * 64).zip(out.chunks_exact_mut(octets * 64));
-    for ((codes, out), tables) in groups.zip(tables.as_chunks::<LANES>().0) {
+    for ((codes, out), tables) in groups.zip(tables.as_chunks::<GROUP>().0) {
         let tables = [four(tables, VECTOR_SLOTS[0], 0), four(tables, VECTOR_SLOTS[1], 0)];
         for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
             let vectors = codes.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<32>().0).zip(tables);
@@ -130,16 +130,16 @@ pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out
     let slots = weights.len() / d;
     let most = GROUPS / QUERIES.min(GROUPS);
     let mut group = 0;
-    while group < slots / LANES {
-        let weights = &weights[group * LANES * d..];
-        if QUERIES == 1 && slots / LANES - group >= GROUPS {
-            dot_wide_of::<QUERIES, 4>(weights, q, &mut out[group * LANES..], slots);
+    while group < slots / GROUP {
+        let weights = &weights[group * GROUP * d..];
+        if QUERIES == 1 && slots / GROUP - group >= GROUPS {
+            dot_wide_of::<QUERIES, 4>(weights, q, &mut out[group * GROUP..], slots);
             group += GROUPS;
-        } else if most >= 2 && slots / LANES - group >= 2 {
-            dot_wide_of::<QUERIES, 2>(weights, q, &mut out[group * LANES..], slots);
+        } else if most >= 2 && slots / GROUP - group >= 2 {
+            dot_wide_of::<QUERIES, 2>(weights, q, &mut out[group * GROUP..], slots);
             group += 2;
         } else {
-            dot_wide_of::<QUERIES, 1>(weights, q, &mut out[group * LANES..], slots);
+            dot_wide_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
             group += 1;
         }
     }
@@ -178,7 +178,7 @@ fn dot_wide_of<const QUERIES: usize, const AT_ONCE: usize>(
         }
     }
     for (query, sums) in sums.iter().enumerate() {
-        for (sums, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<LANES>().0) {
+        for (sums, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<GROUP>().0) {
             store(out, _mm256_hadd_epi32(sums[0], sums[1]));
         }
     }
@@ -189,13 +189,13 @@ pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out
     let d = q[0].len();
     let slots = weights.len() / d;
     let mut group = 0;
-    while group < slots / LANES {
-        let weights = &weights[group * LANES * d..];
-        if slots / LANES - group >= 2 {
-            dot_narrow_of::<QUERIES, 2>(weights, q, &mut out[group * LANES..], slots);
+    while group < slots / GROUP {
+        let weights = &weights[group * GROUP * d..];
+        if slots / GROUP - group >= 2 {
+            dot_narrow_of::<QUERIES, 2>(weights, q, &mut out[group * GROUP..], slots);
             group += 2;
         } else {
-            dot_narrow_of::<QUERIES, 1>(weights, q, &mut out[group * LANES..], slots);
+            dot_narrow_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
             group += 1;
         }
     }
@@ -233,7 +233,7 @@ fn dot_narrow_of<const QUERIES: usize, const AT_ONCE: usize>(
     }
     let ones = _mm256_set1_epi16(1);
     for (query, sums) in sums.iter().enumerate() {
-        for (sums, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<LANES>().0) {
+        for (sums, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<GROUP>().0) {
             let (a, b) = (_mm256_madd_epi16(sums[0], ones), _mm256_madd_epi16(sums[1], ones));
             store(out, _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b)));
         }
@@ -286,12 +286,12 @@ fn halves<T, const N: usize, const TWICE: usize>(whole: &mut [T; TWICE]) -> [&mu
 pub fn sums_wide(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
     let mut column = 0;
     while column < columns {
-        if columns - column >= 8 * LANES {
+        if columns - column >= 8 * GROUP {
             sums_wide_of::<8>(weights, columns, f, out, column);
-            column += 8 * LANES;
+            column += 8 * GROUP;
         } else {
             sums_wide_of::<1>(weights, columns, f, out, column);
-            column += LANES;
+            column += GROUP;
         }
     }
 }
@@ -301,13 +301,13 @@ pub fn sums_wide(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
 fn sums_wide_of<const VECTORS: usize>(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32], column: usize) {
     let mut sums = [_mm256_setzero_si256(); VECTORS];
     for (weights, f) in weights.chunks_exact(2 * columns).zip(f.as_chunks::<2>().0) {
-        let weights = &weights[2 * column..2 * (column + VECTORS * LANES)].as_chunks::<16>().0[..VECTORS];
+        let weights = &weights[2 * column..2 * (column + VECTORS * GROUP)].as_chunks::<16>().0[..VECTORS];
         let f = _mm256_set1_epi32(i32::from(f[0]) & 0xffff | i32::from(f[1]) << 16);
         for (sum, weights) in sums.iter_mut().zip(weights) {
             *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(load_i16(weights), f));
         }
     }
-    for (sum, out) in sums.iter().zip(out[column..column + VECTORS * LANES].as_chunks_mut::<8>().0) {
+    for (sum, out) in sums.iter().zip(out[column..column + VECTORS * GROUP].as_chunks_mut::<8>().0) {
         store(out, *sum);
     }
 }
@@ -316,12 +316,12 @@ fn sums_wide_of<const VECTORS: usize>(weights: &[i16], columns: usize, f: &[i16]
 pub fn sums_narrow(weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
     let mut column = 0;
     while column < columns {
-        if columns - column >= 8 * LANES {
+        if columns - column >= 8 * GROUP {
             sums_narrow_of::<8>(weights, columns, f, out, column);
-            column += 8 * LANES;
+            column += 8 * GROUP;
         } else {
             sums_narrow_of::<1>(weights, columns, f, out, column);
-            column += LANES;
+            column += GROUP;
         }
     }
 }
@@ -332,13 +332,13 @@ fn sums_narrow_of<const VECTORS: usize>(weights: &[i8], columns: usize, f: &[u8]
     let ones = _mm256_set1_epi16(1);
     let mut sums = [_mm256_setzero_si256(); VECTORS];
     for (weights, f) in weights.chunks_exact(4 * columns).zip(f.as_chunks::<4>().0) {
-        let weights = &weights[4 * column..4 * (column + VECTORS * LANES)].as_chunks::<32>().0[..VECTORS];
+        let weights = &weights[4 * column..4 * (column + VECTORS * GROUP)].as_chunks::<32>().0[..VECTORS];
         let f = _mm256_set1_epi32(i32::from_le_bytes(*f));
         for (sum, weights) in sums.iter_mut().zip(weights) {
             *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(f, load_i8(weights)));
         }
     }
-    for (sum, out) in sums.iter().zip(out[column..column + VECTORS * LANES].as_chunks_mut::<8>().0) {
+    for (sum, out) in sums.iter().zip(out[column..column + VECTORS * GROUP].as_chunks_mut::<8>().0) {
         store(out, _mm256_madd_epi16(*sum, ones));
     }
 }

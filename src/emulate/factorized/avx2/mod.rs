@@ -10,6 +10,8 @@
 mod lanes;
 mod loops;
 
+pub use lanes::between;
+
 use super::lanes::Vectorized;
 
 /// A processor that has AVX2.

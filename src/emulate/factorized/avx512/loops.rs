@@ -2,10 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use crate::emulate::factorized::simd::LANES;
+use crate::emulate::factorized::simd::GROUP;
 
 /// Sums side by side.
-const WIDE: usize = 2 * LANES;
+const WIDE: usize = 2 * GROUP;
 /// Groups of eight slots whose sums are kept in registers together.
 const GROUPS: usize = 4;
 
@@ -53,7 +53,7 @@ fn store_i32(to: &mut [i32; WIDE], value: __m512i) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_eight(to: &mut [i32; LANES], value: __m256i) {
+fn store_eight(to: &mut [i32; GROUP], value: __m256i) {
     // SAFETY: 32 writable bytes; no alignment is needed.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), value) }
 }
@@ -88,7 +88,7 @@ fn eight<const BYTES: usize>(tables: [&[u8; BYTES]; 8], from: usize) -> __m512i 
 
 /// The slots of eight whose tables a vector's quarters are looked up in, two for each.
 #[inline(always)]
-fn of_slots<const BYTES: usize>(tables: &[[u8; BYTES]; LANES]) -> [&[u8; BYTES]; 8] {
+fn of_slots<const BYTES: usize>(tables: &[[u8; BYTES]; GROUP]) -> [&[u8; BYTES]; 8] {
     [0, 1, 4, 5, 2, 3, 6, 7].map(|slot| &tables[slot])
 }
 
@@ -101,7 +101,7 @@ fn of_rows<const BYTES: usize>([a, b]: [&[u8; BYTES]; 2]) -> [&[u8; BYTES]; 8] {
 #[target_feature(enable = "avx512f,avx512bw")]
 pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
     let groups = codes.chunks_exact(octets * 64).zip(out.chunks_exact_mut(octets * 64));
-    for ((codes, out), tables) in groups.zip(tables.as_chunks::<LANES>().0) {
+    for ((codes, out), tables) in groups.zip(tables.as_chunks::<GROUP>().0) {
         let (low, high) = (eight(of_slots(tables), 0), eight(of_slots(tables), 8));
         for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<32>().0.as_chunks_mut::<2>().0) {
             let codes = load_u8(codes);
@@ -116,7 +116,7 @@ pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &
 #[target_feature(enable = "avx512f,avx512bw")]
 pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: &mut [i8]) {
     let groups = codes.chunks_exact(octets * 64).zip(out.chunks_exact_mut(octets * 64));
-    for ((codes, out), tables) in groups.zip(tables.as_chunks::<LANES>().0) {
+    for ((codes, out), tables) in groups.zip(tables.as_chunks::<GROUP>().0) {
         let table = eight(of_slots(tables), 0);
         for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
             store_i8(out, _mm512_shuffle_epi8(table, load_u8(codes)));
@@ -136,13 +136,13 @@ pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out
     let d = q[0].len();
     let slots = weights.len() / d;
     let mut group = 0;
-    while group < slots / LANES {
-        let weights = &weights[group * LANES * d..];
-        if slots / LANES - group >= GROUPS {
-            dot_wide_of::<QUERIES, GROUPS>(weights, q, &mut out[group * LANES..], slots);
+    while group < slots / GROUP {
+        let weights = &weights[group * GROUP * d..];
+        if slots / GROUP - group >= GROUPS {
+            dot_wide_of::<QUERIES, GROUPS>(weights, q, &mut out[group * GROUP..], slots);
             group += GROUPS;
         } else {
-            dot_wide_of::<QUERIES, 1>(weights, q, &mut out[group * LANES..], slots);
+            dot_wide_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
             group += 1;
         }
     }
@@ -179,7 +179,7 @@ fn dot_wide_of<const QUERIES: usize, const AT_ONCE: usize>(
         }
     }
     for (query, sums) in sums.iter().enumerate() {
-        for (sums, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<LANES>().0) {
+        for (sums, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<GROUP>().0) {
             let [[a, b], [c, d]] = [halves(sums[0]), halves(sums[1])];
             store_eight(out, _mm256_hadd_epi32(_mm256_add_epi32(a, b), _mm256_add_epi32(c, d)));
         }
@@ -197,13 +197,13 @@ pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out
     let d = q[0].len();
     let slots = weights.len() / d;
     let mut group = 0;
-    while group < slots / LANES {
-        let weights = &weights[group * LANES * d..];
-        if slots / LANES - group >= GROUPS {
-            dot_narrow_of::<QUERIES, GROUPS>(weights, q, &mut out[group * LANES..], slots);
+    while group < slots / GROUP {
+        let weights = &weights[group * GROUP * d..];
+        if slots / GROUP - group >= GROUPS {
+            dot_narrow_of::<QUERIES, GROUPS>(weights, q, &mut out[group * GROUP..], slots);
             group += GROUPS;
         } else {
-            dot_narrow_of::<QUERIES, 1>(weights, q, &mut out[group * LANES..], slots);
+            dot_narrow_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
             group += 1;
         }
     }
@@ -237,7 +237,7 @@ fn dot_narrow_of<const QUERIES: usize, const AT_ONCE: usize>(
         }
     }
     for (query, sums) in sums.iter().enumerate() {
-        for (sum, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<LANES>().0) {
+        for (sum, out) in sums.iter().zip(out[query * slots..].as_chunks_mut::<GROUP>().0) {
             let [a, b] = halves(*sum);
             store_eight(out, _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b)));
         }

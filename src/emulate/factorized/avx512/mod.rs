@@ -1,9 +1,10 @@
 //! The inner loops on processors with AVX-512 and its instructions for sums of products of small integers (VNNI).
 //!
 //! **With [`super::avx2`], the only unsafe code of the emulator.** What is unsafe, and why it holds, is what stands there, with an
-//! [`Avx512`] for the processor. Single precision keeps eight lanes and the operations of AVX2, compiled for more registers.
+//! [`Avx512`] for the processor.
 #![allow(unsafe_code)]
 
+mod lanes;
 mod loops;
 
 use super::avx2::Avx2;
@@ -14,7 +15,7 @@ use super::lanes::Vectorized;
 pub struct Avx512(Avx2);
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-fn run<V: Vectorized>(machine: Avx2, work: V) -> V::Output {
+fn run<V: Vectorized>(machine: Avx512, work: V) -> V::Output {
     work.run(machine)
 }
 
@@ -32,7 +33,7 @@ impl Avx512 {
     }
 
     pub fn run<V: Vectorized>(self, work: V) -> V::Output {
-        unsafe { run(self.0, work) }
+        unsafe { run(self, work) }
     }
 
     pub fn expand_wide_keys(self, codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
