@@ -23,6 +23,7 @@ mod engine;
 mod head;
 mod keys;
 mod lanes;
+mod least_squares;
 mod levels;
 mod noise;
 mod pairs;

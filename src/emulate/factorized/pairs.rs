@@ -5,7 +5,7 @@
 //! `w_i w_j + beta (w_i b_j + b_i w_j) + gamma b_i b_j`, coefficients by least squares over all pairs of widths. So two more narrow
 //! sums, `sum b I` and `sum b g`, tell pairs apart.
 
-use super::cells::fit;
+use super::least_squares::fit;
 
 /// What pairs of cells take beside the sums of a column.
 #[derive(Debug, Clone)]

@@ -180,6 +180,20 @@ fn slots<const QUERIES: usize>(weights: usize, lengths: [usize; QUERIES]) -> usi
     weights / d
 }
 
+/// How `count` things are done `most` at a time, and what is left one at a time: where each piece starts, and whether it is whole.
+#[inline(always)]
+pub fn pieces(count: usize, most: usize) -> impl Iterator<Item = (usize, bool)> {
+    let whole = count / most * most;
+    (0..whole).step_by(most).map(|start| (start, true)).chain((whole..count).map(|start| (start, false)))
+}
+
+/// The weights of so many groups of eight slots, eight dimensions of all slots in a piece.
+#[inline(always)]
+pub fn groups_of<T, const AT_ONCE: usize>(weights: &[T], octets: usize) -> [&[[T; 64]]; AT_ONCE] {
+    let weights = weights.as_chunks::<64>().0;
+    std::array::from_fn(|group| &weights[group * octets..(group + 1) * octets])
+}
+
 /// Where the code of slot `slot` of eight and of a dimension stands: slots 0, 1, 4, 5 and then 2, 3, 6, 7, four dimensions
 /// of each at a time, so that the halves of vectors interleave and add up to slots in order.
 pub fn key_place(slot: usize, dimension: usize) -> usize {

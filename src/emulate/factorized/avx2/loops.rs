@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::emulate::factorized::simd::GROUP;
+use crate::emulate::factorized::simd::{GROUP, groups_of, pieces};
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -114,33 +114,17 @@ pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: 
     }
 }
 
-/// The weights of so many groups of eight slots, eight dimensions of all slots in a piece.
-#[inline(always)]
-fn groups_of<T, const AT_ONCE: usize>(weights: &[T], octets: usize) -> [&[[T; 64]]; AT_ONCE] {
-    let weights = weights.as_chunks::<64>().0;
-    std::array::from_fn(|group| &weights[group * octets..(group + 1) * octets])
-}
-
-/// Groups of eight slots whose sums are kept in registers together.
-const GROUPS: usize = 4;
-
 #[target_feature(enable = "avx2")]
 pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
     let d = q[0].len();
     let slots = weights.len() / d;
-    let most = GROUPS / QUERIES.min(GROUPS);
-    let mut group = 0;
-    while group < slots / GROUP {
-        let weights = &weights[group * GROUP * d..];
-        if QUERIES == 1 && slots / GROUP - group >= GROUPS {
-            dot_wide_of::<QUERIES, 4>(weights, q, &mut out[group * GROUP..], slots);
-            group += GROUPS;
-        } else if most >= 2 && slots / GROUP - group >= 2 {
-            dot_wide_of::<QUERIES, 2>(weights, q, &mut out[group * GROUP..], slots);
-            group += 2;
-        } else {
-            dot_wide_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
-            group += 1;
+    // What sums take of the sixteen registers: 2 a query and group.
+    for (group, whole) in pieces(slots / GROUP, if QUERIES == 1 { 4 } else { 2 }) {
+        let (weights, out) = (&weights[group * GROUP * d..], &mut out[group * GROUP..]);
+        match (whole, QUERIES) {
+            (false, _) => dot_wide_of::<QUERIES, 1>(weights, q, out, slots),
+            (true, 1) => dot_wide_of::<QUERIES, 4>(weights, q, out, slots),
+            (true, _) => dot_wide_of::<QUERIES, 2>(weights, q, out, slots),
         }
     }
 }
@@ -188,15 +172,12 @@ fn dot_wide_of<const QUERIES: usize, const AT_ONCE: usize>(
 pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
     let d = q[0].len();
     let slots = weights.len() / d;
-    let mut group = 0;
-    while group < slots / GROUP {
-        let weights = &weights[group * GROUP * d..];
-        if slots / GROUP - group >= 2 {
-            dot_narrow_of::<QUERIES, 2>(weights, q, &mut out[group * GROUP..], slots);
-            group += 2;
+    for (group, whole) in pieces(slots / GROUP, 2) {
+        let (weights, out) = (&weights[group * GROUP * d..], &mut out[group * GROUP..]);
+        if whole {
+            dot_narrow_of::<QUERIES, 2>(weights, q, out, slots);
         } else {
-            dot_narrow_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
-            group += 1;
+            dot_narrow_of::<QUERIES, 1>(weights, q, out, slots);
         }
     }
 }
@@ -284,14 +265,11 @@ fn halves<T, const N: usize, const TWICE: usize>(whole: &mut [T; TWICE]) -> [&mu
 
 #[target_feature(enable = "avx2")]
 pub fn sums_wide(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-    let mut column = 0;
-    while column < columns {
-        if columns - column >= 8 * GROUP {
-            sums_wide_of::<8>(weights, columns, f, out, column);
-            column += 8 * GROUP;
+    for (vector, whole) in pieces(columns / GROUP, 8) {
+        if whole {
+            sums_wide_of::<8>(weights, columns, f, out, vector * GROUP);
         } else {
-            sums_wide_of::<1>(weights, columns, f, out, column);
-            column += GROUP;
+            sums_wide_of::<1>(weights, columns, f, out, vector * GROUP);
         }
     }
 }
@@ -314,14 +292,11 @@ fn sums_wide_of<const VECTORS: usize>(weights: &[i16], columns: usize, f: &[i16]
 
 #[target_feature(enable = "avx2")]
 pub fn sums_narrow(weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-    let mut column = 0;
-    while column < columns {
-        if columns - column >= 8 * GROUP {
-            sums_narrow_of::<8>(weights, columns, f, out, column);
-            column += 8 * GROUP;
+    for (vector, whole) in pieces(columns / GROUP, 8) {
+        if whole {
+            sums_narrow_of::<8>(weights, columns, f, out, vector * GROUP);
         } else {
-            sums_narrow_of::<1>(weights, columns, f, out, column);
-            column += GROUP;
+            sums_narrow_of::<1>(weights, columns, f, out, vector * GROUP);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::emulate::factorized::simd::GROUP;
+use crate::emulate::factorized::simd::{GROUP, groups_of, pieces};
 
 /// Sums side by side.
 const WIDE: usize = 2 * GROUP;
@@ -124,26 +124,16 @@ pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: 
     }
 }
 
-/// The weights of so many groups of eight slots, eight dimensions of all slots in a piece.
-#[inline(always)]
-fn groups_of<T, const AT_ONCE: usize>(weights: &[T], octets: usize) -> [&[[T; 64]]; AT_ONCE] {
-    let weights = weights.as_chunks::<64>().0;
-    std::array::from_fn(|group| &weights[group * octets..(group + 1) * octets])
-}
-
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
     let d = q[0].len();
     let slots = weights.len() / d;
-    let mut group = 0;
-    while group < slots / GROUP {
-        let weights = &weights[group * GROUP * d..];
-        if slots / GROUP - group >= GROUPS {
-            dot_wide_of::<QUERIES, GROUPS>(weights, q, &mut out[group * GROUP..], slots);
-            group += GROUPS;
+    for (group, whole) in pieces(slots / GROUP, GROUPS) {
+        let (weights, out) = (&weights[group * GROUP * d..], &mut out[group * GROUP..]);
+        if whole {
+            dot_wide_of::<QUERIES, GROUPS>(weights, q, out, slots);
         } else {
-            dot_wide_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
-            group += 1;
+            dot_wide_of::<QUERIES, 1>(weights, q, out, slots);
         }
     }
 }
@@ -196,15 +186,12 @@ fn four(of: [i16; 4]) -> i64 {
 pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
     let d = q[0].len();
     let slots = weights.len() / d;
-    let mut group = 0;
-    while group < slots / GROUP {
-        let weights = &weights[group * GROUP * d..];
-        if slots / GROUP - group >= GROUPS {
-            dot_narrow_of::<QUERIES, GROUPS>(weights, q, &mut out[group * GROUP..], slots);
-            group += GROUPS;
+    for (group, whole) in pieces(slots / GROUP, GROUPS) {
+        let (weights, out) = (&weights[group * GROUP * d..], &mut out[group * GROUP..]);
+        if whole {
+            dot_narrow_of::<QUERIES, GROUPS>(weights, q, out, slots);
         } else {
-            dot_narrow_of::<QUERIES, 1>(weights, q, &mut out[group * GROUP..], slots);
-            group += 1;
+            dot_narrow_of::<QUERIES, 1>(weights, q, out, slots);
         }
     }
 }
@@ -281,14 +268,11 @@ pub fn expand_narrow(codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut
 /// Columns in multiples of 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub fn sums_wide(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-    let mut column = 0;
-    while column < columns {
-        if columns - column >= 4 * WIDE {
-            sums_wide_of::<4>(weights, columns, f, out, column);
-            column += 4 * WIDE;
+    for (vector, whole) in pieces(columns / WIDE, 4) {
+        if whole {
+            sums_wide_of::<4>(weights, columns, f, out, vector * WIDE);
         } else {
-            sums_wide_of::<1>(weights, columns, f, out, column);
-            column += WIDE;
+            sums_wide_of::<1>(weights, columns, f, out, vector * WIDE);
         }
     }
 }
@@ -312,14 +296,11 @@ fn sums_wide_of<const VECTORS: usize>(weights: &[i16], columns: usize, f: &[i16]
 /// Columns in multiples of 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub fn sums_narrow(weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-    let mut column = 0;
-    while column < columns {
-        if columns - column >= 4 * WIDE {
-            sums_narrow_of::<4>(weights, columns, f, out, column);
-            column += 4 * WIDE;
+    for (vector, whole) in pieces(columns / WIDE, 4) {
+        if whole {
+            sums_narrow_of::<4>(weights, columns, f, out, vector * WIDE);
         } else {
-            sums_narrow_of::<1>(weights, columns, f, out, column);
-            column += WIDE;
+            sums_narrow_of::<1>(weights, columns, f, out, vector * WIDE);
         }
     }
 }
