@@ -39,6 +39,11 @@ fn samples(
             rows.push((of(view)?, drawn));
         }
     }
+    Ok(split_samples(rows))
+}
+
+/// Samples, each its values and its draws, to fit and to judge.
+pub(super) fn split_samples(rows: Vec<(Vec<f64>, Vec<f64>)>) -> (Samples, Samples) {
     let count = rows.len();
     let held_out = (count as f64 * HELD_OUT_SHARE).round() as usize;
     let (train, test) = split::by(count, |k| k >= count - held_out).apply(&rows);
@@ -46,12 +51,12 @@ fn samples(
         let (values, draws) = rows.into_iter().unzip();
         Samples { values, draws }
     };
-    Ok((gather(train), gather(test)))
+    (gather(train), gather(test))
 }
 
 /// Limit on the error of a distribution's figures: three standard errors of the 1 % quantile that the held-out samples
 /// themselves have, for the quantity that scatters most. A smaller error cannot be told from chance.
-fn distribution_limit(quantities: &[Quantity], train: &Samples, test: &Samples) -> f64 {
+pub(super) fn distribution_limit(quantities: &[Quantity], train: &Samples, test: &Samples) -> f64 {
     let spread = |k: usize| {
         let n = train.values.len() as f64;
         let mean = train.values.iter().map(|v| v[k]).sum::<f64>() / n;

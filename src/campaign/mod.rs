@@ -11,6 +11,7 @@ mod guard;
 mod explain;
 mod mismatch;
 mod models;
+mod spread;
 mod multifidelity;
 mod noise;
 mod refine;
@@ -42,6 +43,7 @@ pub use saved::{
     validation_dies_path, validation_path, write_json,
 };
 pub use spec_verdict::{Dice, SpecVerdict, WorstPoint, spec_verdicts};
+pub use spread::{SPREAD_SWEEPS, Spreads};
 pub use sweep_run::{Progress, SweepRun, SweepSummary, latest_run, planned_job, run_sweep};
 pub use table::build_table;
 pub use tech_check::{Condition, DeviceFiguresAt, TechCheck, TechVerdict, check_technology, conditions};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::mismatch::{BOOTSTRAP, variability_cell, variability_readout, variability_write};
 use super::noise::noise;
 use super::rows::{Datasets, T_MAX_S, capacitance, charges, dataset, holds, leakage, set};
+use super::spread::{SPREAD_SWEEPS, Spreads, spreads};
 use super::usable::check_datasets;
 use super::{FloorFinding, floor_findings, latest_run};
 use crate::dataset::Dataset;
@@ -90,12 +91,14 @@ pub struct Models {
     pub variability_write: VariabilityFit,
     /// Noise of writes, reads and conversions.
     pub noise: NoiseFit,
+    /// Distributions from sweeps beyond those of the table, where they have run.
+    pub spreads: Spreads,
 }
 
 impl Models {
     /// Reports of all fits, in a fixed order.
     pub fn reports(&self) -> Vec<&ModelFit> {
-        vec![
+        let mut reports = vec![
             &self.write.fit,
             &self.retention.fit,
             &self.exponential.fit,
@@ -108,7 +111,9 @@ impl Models {
             &self.variability_readout.fit,
             &self.variability_write.fit,
             &self.noise.fit,
-        ]
+        ];
+        reports.extend(self.spreads.reports());
+        reports
     }
 
     /// Every fit with the sweeps that it takes its rows from.
@@ -148,12 +153,15 @@ pub fn idle_v_wbl_v(tech: &Technology) -> f64 {
     tech.vdd_v / 2.0
 }
 
-/// The latest datasets of all [`SWEEPS`].
+/// The latest datasets of all [`SWEEPS`], and of [`SPREAD_SWEEPS`] what has run.
 ///
 /// # Errors
 /// Those of [`latest_run`] and of reading a run.
 pub fn read_datasets(project: &Project, tech: &str) -> Result<Datasets> {
-    SWEEPS.iter().map(|name| Ok(((*name).to_string(), Dataset::read(&latest_run(project, name, tech)?)?))).collect()
+    let read = |name: &str, run: &std::path::Path| Ok((name.to_string(), Dataset::read(run)?));
+    let needed = SWEEPS.iter().map(|name| read(name, &latest_run(project, name, tech)?));
+    let others = SPREAD_SWEEPS.iter().filter_map(|name| Some(read(name, &latest_run(project, name, tech).ok()?)));
+    needed.chain(others).collect()
 }
 
 /// Fits every model.
@@ -227,6 +235,7 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         variability_readout: variability_readout(dataset(datasets, "variability_readout")?)?,
         variability_write: variability_write(dataset(datasets, "variability_write")?, tech)?,
         noise,
+        spreads: spreads(datasets, tech)?,
     };
     for (fit, sweeps) in models.fits_and_sweeps() {
         for name in sweeps {

@@ -5,7 +5,7 @@ use crate::dataset::{Dataset, Outcome, Value};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// What each sweep is run for: a response that does not respond is no data.
-const RESPONSES: [(&str, &str); 15] = [
+const RESPONSES: [(&str, &str); 18] = [
     ("write", "v_stored_v"),
     ("leakage", "i_leak_a"),
     ("capacitance", "i_ramp_a"),
@@ -18,6 +18,9 @@ const RESPONSES: [(&str, &str); 15] = [
     ("variability_cell", "charge_c"),
     ("variability_readout", "t_width_s"),
     ("variability_write", "v_stored_v"),
+    ("variability_dc", "i_cell_a"),
+    ("variability_corners", "i_cell_a"),
+    ("variability_retention", "drift_window_v"),
     ("read_noise", "noise_a_per_rthz"),
     ("conversion_noise", "noise_a_per_rthz"),
     ("comparator_noise", "noise_out_v_per_rthz"),

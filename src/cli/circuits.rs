@@ -11,7 +11,7 @@ use crate::campaign::{commit, latest_run, spec_verdicts};
 use crate::dataset::{Dataset, Outcome};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::report::{CircuitPage, CircuitSweep, Header, LimitRow, ReportFigure, render_circuits};
-use crate::spec::{CircuitSpec, SweepSpec, Task};
+use crate::spec::{CircuitSpec, SweepSpec, Task, Variant};
 use crate::sweep::GUARD_INDEX;
 use crate::tech::Technology;
 
@@ -23,6 +23,9 @@ pub(super) struct CircuitsArgs {
     /// Simulate first what is missing
     #[arg(long)]
     run: bool,
+    /// Dice of each Monte Carlo [default: the list's `samples`, or 1,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    samples: Option<u64>,
 }
 
 pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
@@ -36,6 +39,12 @@ pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
     }
     if !args.names.is_empty() {
         circuits.retain(|circuit| args.names.contains(&circuit.name));
+    }
+    if let Some(samples) = args.samples {
+        let tasks = circuits.iter_mut().flat_map(|circuit| &mut circuit.sweeps);
+        tasks
+            .filter(|task| matches!(task.variant, Variant::Dice(_)))
+            .for_each(|task| task.variant = Variant::Dice(samples));
     }
     if args.run {
         let mut sweeps: Vec<(SweepSpec, Technology)> = Vec::new();
@@ -135,6 +144,17 @@ fn sweep(context: &Context, tech: &Technology, spec: &SweepSpec, simulator: &mut
 fn schematics(circuit: &CircuitSpec) -> Result<Vec<ReportFigure>> {
     use crate::plot::{canvas, schematic};
     let source = crate::netlist::Source::read(&circuit.netlist, &crate::netlist::TechFiles::default())?;
+    if circuit.subcircuits.is_empty() {
+        let name = circuit.netlist.file_stem().unwrap_or_default().to_string_lossy();
+        let scene = schematic::bench_scene(&source.lines, &name).ok_or_else(|| {
+            let problem = Problem::new(Kind::MissingNetlist, "there is nothing to draw at the netlist's own level");
+            Error::from(problem.file(&circuit.netlist).accepted("a bench, or names of `subcircuits`"))
+        })?;
+        let caption = format!(
+            "Blocks of {name}, from its netlist: nets in blue are driven from outside, instances side by side are one block."
+        );
+        return Ok(vec![ReportFigure { svg: canvas::svg(&scene)?, caption }]);
+    }
     let drawn = circuit.subcircuits.iter().map(|name| {
         let scene = schematic::scene(&source.lines, name).ok_or_else(|| {
             let known = schematic::Circuit::names(&source.lines).join(", ");

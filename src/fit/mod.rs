@@ -19,6 +19,7 @@ pub mod dac;
 pub mod device;
 pub mod dual;
 pub mod engine;
+pub mod half_step;
 pub mod linear;
 pub mod model;
 pub mod monotone;

@@ -16,9 +16,9 @@ pub struct CircuitSpec {
     pub title: String,
     /// What it does, in a few sentences.
     pub role: String,
-    /// The file that holds its subcircuits.
+    /// The file that holds its subcircuits, or a bench.
     pub netlist: PathBuf,
-    /// Subcircuits to draw, in this order.
+    /// Subcircuits to draw, in this order; none: the netlist's own level.
     pub subcircuits: Vec<String>,
     /// Sweeps that characterize it.
     pub sweeps: Vec<Task>,

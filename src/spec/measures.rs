@@ -159,13 +159,15 @@ impl CrossSpec {
 
 const KINDS: [&str; 10] = ["at", "cross", "delay", "integral", "mean", "max", "min", "settle", "sample", "expr"];
 
-/// Reads every `[[measure]]`.
-pub(super) fn read(keys: &Keys<'_>) -> Vec<MeasureSpec> {
+/// Reads every `[[measure]]`; `swept` are the columns of the swept parameters, which an `expr` may name.
+pub(super) fn read(keys: &Keys<'_>, swept: &[String]) -> Vec<MeasureSpec> {
     let tables = keys.tables("measure");
     if tables.is_empty() && !keys.has("measure") {
         keys.missing("measure", "one [[measure]] or more");
     }
     let mut specs: Vec<MeasureSpec> = Vec::new();
+    // Also of those that cannot be read: one mistake is one message.
+    let mut seen = swept.to_vec();
     for table in &tables {
         let name = table.require_string("name", "the measurement's name");
         let unit = read_unit(table).unwrap_or(Unit::One);
@@ -179,10 +181,14 @@ pub(super) fn read(keys: &Keys<'_>) -> Vec<MeasureSpec> {
                 None
             }
         };
+        if let Some(HowSpec::Expr(text)) = &how {
+            check_names(table, text, &seen);
+        }
         let column = unit.column(&name);
         if specs.iter().any(|spec| spec.column == column) {
             table.problem(Problem::new(Kind::SpecKey, format!("column `{column}` is measured twice")), "name");
         }
+        seen.push(column.clone());
         let limit = table.table("spec").map(|spec| read_limit(&spec, unit, how.as_ref()));
         table.finish();
         if let Some(how) = how {
@@ -190,6 +196,16 @@ pub(super) fn read(keys: &Keys<'_>) -> Vec<MeasureSpec> {
         }
     }
     specs
+}
+
+/// An `expr` sees what stands before it, the swept parameters, and of a Monte Carlo the sample and its draws.
+fn check_names(keys: &Keys<'_>, text: &str, seen: &[String]) {
+    let Ok(expr) = Expr::parse(text) else { return };
+    let known = |name: &String| name == "sample" || name.starts_with("draw_") || seen.contains(name);
+    if let Some(name) = expr.names().iter().find(|name| !known(name)) {
+        let problem = Problem::new(Kind::SpecKey, format!("`{name}` is neither swept nor measured before this"));
+        keys.problem(problem.accepted(format!("columns: {}", seen.join(", "))), "expr");
+    }
 }
 
 fn read_limit(keys: &Keys<'_>, unit: Unit, how: Option<&HowSpec>) -> SpecLimit {

@@ -112,6 +112,8 @@ pub struct SweepSpec {
     pub sampling: Sampling,
     /// Corners that the design runs at; none means the technology's nominal conditions.
     pub corners: Vec<Corner>,
+    /// The corners are the technology's process corners ([`SweepSpec::read_on`] fills them in).
+    pub process_corners: bool,
     /// Held-out points, if any.
     pub held_out: Option<HeldOut>,
     /// Mismatch, if any.
@@ -157,6 +159,11 @@ impl SweepSpec {
     /// # Errors
     /// As [`SweepSpec::read`].
     pub fn read_on(path: &Path, benches: &Path, tech: &Technology) -> Result<SweepSpec> {
+        let spec = SweepSpec::scaled_to(path, benches, tech)?;
+        Ok(if spec.process_corners { spec.over_process(tech) } else { spec })
+    }
+
+    fn scaled_to(path: &Path, benches: &Path, tech: &Technology) -> Result<SweepSpec> {
         let spec = SweepSpec::read(path, benches)?;
         if spec.absolute_voltages {
             return Ok(spec);
@@ -193,6 +200,14 @@ impl SweepSpec {
             .map(|(name, table)| read_parameter(name, table, sampling != Sampling::Grid))
             .collect();
         let corners = design::read_corners(&keys, &parameters);
+        let process_corners = keys.boolean("process_corners").unwrap_or(false);
+        if process_corners && !corners.is_empty() {
+            let problem = Problem::new(Kind::SpecKey, "corners are written, and the technology's are asked for");
+            keys.problem(
+                problem.accepted("either tables [corners.<name>], or process_corners = true"),
+                "process_corners",
+            );
+        }
         let held_out = keys.table("held_out").map(|table| {
             let points = table.count("points");
             let seed = table.count("seed");
@@ -201,7 +216,8 @@ impl SweepSpec {
             HeldOut { points: points.unwrap_or(0), seed: seed.unwrap_or(0) }
         });
         let mismatch = keys.table("mismatch").map(|table| read_mismatch(&table));
-        let measures = measures::read(&keys);
+        let swept: Vec<String> = parameters.iter().map(|p| p.column()).collect();
+        let measures = measures::read(&keys, &swept);
         let adaptive = adaptive::read_adaptive(&keys, &parameters, &measures);
         let multifidelity = adaptive::read_multifidelity(&keys, &parameters);
         if multifidelity.is_some() && adaptive.is_none() {
@@ -249,6 +265,7 @@ impl SweepSpec {
             parameters,
             sampling,
             corners,
+            process_corners,
             held_out,
             mismatch,
             measures,
@@ -488,6 +505,19 @@ mod tests {
                 (Kind::SpecUnit, "measure[0].unit"),
             ]
         );
+    }
+
+    #[test]
+    fn an_expression_names_what_is_there_before_it() {
+        let with = |expr: &str| read(&format!("{GOOD}[[measure]]\nname = \"rate\"\nunit = \"V\"\nexpr = \"{expr}\"\n"));
+        assert!(with("v_end_v * 1n / t_pulse_s").is_ok());
+        let error = with("v_end / t_pulse_s").unwrap_err();
+        assert_eq!(kinds(&error), [(Kind::SpecKey, "measure[1].expr")]);
+        assert!(
+            error.to_string().contains("`v_end` is neither swept nor")
+                && error.to_string().contains("t_pulse_s, v_end_v")
+        );
+        assert!(with("rate_v + 1").is_err(), "not itself");
     }
 
     #[test]

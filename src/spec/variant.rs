@@ -78,6 +78,18 @@ impl SweepSpec {
         self.varied(PVT, "over process, voltage and temperature", "")
     }
 
+    /// The design at every process corner of the technology, at its nominal supply and temperature; of a technology without
+    /// corners, at `nominal`.
+    #[must_use]
+    pub fn over_process(mut self, tech: &Technology) -> SweepSpec {
+        let corner = |name: &str, process: Option<String>| Corner { name: name.into(), process, values: Vec::new() };
+        self.corners = tech.corners.iter().map(|of| corner(&of.name, Some(of.name.clone()))).collect();
+        if self.corners.is_empty() {
+            self.corners.push(corner("nominal", None));
+        }
+        self
+    }
+
     /// The design on `samples` dice: every transistor of the bench has its own mismatch.
     #[must_use]
     pub fn on_dice(mut self, samples: u64, seed: u64) -> SweepSpec {

@@ -51,7 +51,8 @@ pub fn scene(circuit: &Circuit, sheet: &Sheet) -> Scene {
         width = width.max(x);
         bottom = top + height + 14.0;
     }
-    let title = text_width_px(&pen.ports(), NAME_PX, false) + 2.0 * EDGE_PX;
+    let lines = pen.ports();
+    let title = lines.iter().map(|line| text_width_px(line, NAME_PX, false)).fold(0.0, f64::max) + 2.0 * EDGE_PX;
     let mut scene = pen.scene;
     scene.size_px = (width.max(title).ceil() as u32 + EDGE_PX as u32, bottom.ceil() as u32 + EDGE_PX as u32);
     scene.description = format!("Schematic of {}", circuit.name);
@@ -81,16 +82,30 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    fn ports(&self) -> String {
-        format!("ports: {}", self.circuit.ports.join("  "))
+    /// The ports' names in lines that fit the sheet.
+    fn ports(&self) -> Vec<String> {
+        let mut lines = vec!["ports:".to_string()];
+        for port in &self.circuit.ports {
+            let line = format!("{}  {port}", lines[lines.len() - 1]);
+            if text_width_px(&line, NAME_PX, false) > WIDTH_PX - 2.0 * EDGE_PX {
+                lines.push(port.clone());
+            } else {
+                lines.pop();
+                lines.push(line);
+            }
+        }
+        lines
     }
 
     fn title(&mut self) -> f64 {
         let at = (EDGE_PX, EDGE_PX + TITLE_PX);
         self.text(at, &self.circuit.name.clone(), TITLE_PX, Anchor::Start, true, BLACK);
-        let at = (EDGE_PX, EDGE_PX + TITLE_PX + 20.0);
-        self.text(at, &self.ports(), NAME_PX, Anchor::Start, false, GRAY);
-        EDGE_PX + TITLE_PX + 26.0
+        let mut y = EDGE_PX + TITLE_PX + 4.0;
+        for line in self.ports() {
+            y += 16.0;
+            self.text((EDGE_PX, y), &line, NAME_PX, Anchor::Start, false, GRAY);
+        }
+        y + 6.0
     }
 
     fn text(&mut self, at: Px, text: &str, size_px: f64, anchor: Anchor, bold: bool, color: RGBColor) {

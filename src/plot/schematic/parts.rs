@@ -89,6 +89,30 @@ impl Circuit {
         Some(circuit)
     }
 
+    /// A bench's own level. Nets that a source holds against ground are its ports, what drives them is left out, and
+    /// instances on the same nets are one block with all their names.
+    pub fn bench(lines: &[Line], name: &str) -> Circuit {
+        let ports_by_name: BTreeMap<String, Vec<String>> = lines.iter().filter_map(header).collect();
+        let mut circuit = Circuit { name: name.to_string(), ..Circuit::default() };
+        let mut depth = 0usize;
+        for line in lines {
+            match line.head().as_str() {
+                ".subckt" => depth += 1,
+                ".ends" => depth = depth.saturating_sub(1),
+                head if depth == 0 && !head.starts_with('.') => {
+                    circuit.add(line, &BTreeMap::new(), &ports_by_name);
+                }
+                _ => {}
+            }
+        }
+        let stimulus = |pair: &Pair| pair.name.starts_with('v') && pair.nets[1] == "0";
+        let (stimuli, pairs) = circuit.pairs.into_iter().partition(stimulus);
+        circuit.pairs = pairs;
+        circuit.ports = stimuli.into_iter().map(|pair: Pair| pair.nets[0].clone()).collect();
+        circuit.blocks = joined(circuit.blocks);
+        circuit
+    }
+
     /// Names of the subcircuits that are defined among `lines`, in their order.
     pub fn names(lines: &[Line]) -> Vec<String> {
         lines.iter().filter_map(header).map(|(name, _)| name).collect()
@@ -164,6 +188,39 @@ impl Circuit {
         }
         count
     }
+}
+
+/// Blocks of one kind on the same nets as one; nodes inside of instances (`xk0.st`) may differ and are named from the first
+/// to the last.
+fn joined(blocks: Vec<Block>) -> Vec<Block> {
+    let inner = |net: &str| net.contains('.');
+    let same = |a: &Block, b: &Block| {
+        let pins = || a.pins.iter().zip(&b.pins);
+        a.what == b.what
+            && a.pins.len() == b.pins.len()
+            && pins().all(|((_, a), (_, b))| a == b || inner(a) && inner(b))
+    };
+    let mut groups: Vec<Vec<Block>> = Vec::new();
+    for block in blocks {
+        match groups.iter_mut().find(|group| same(&group[0], &block)) {
+            Some(group) => group.push(block),
+            None => groups.push(vec![block]),
+        }
+    }
+    let one = |group: Vec<Block>| {
+        let last = group[group.len() - 1].pins.clone();
+        let names: Vec<&str> = group.iter().map(|block| block.name.as_str()).collect();
+        let range = |(first, last): (&(String, String), (String, String))| {
+            let net = if first.1 == last.1 { last.1 } else { format!("{} … {}", first.1, last.1) };
+            (last.0, net)
+        };
+        Block {
+            name: names.join(" "),
+            what: group[0].what.clone(),
+            pins: group[0].pins.iter().zip(last).map(range).collect(),
+        }
+    };
+    groups.into_iter().map(one).collect()
 }
 
 /// Name and ports of a `.subckt` line.

@@ -1,15 +1,28 @@
 //! Variability: how parameters scatter from cell to cell, and how they follow the devices' mismatch.
 //!
-//! Two descriptions: a joint normal distribution (mean and covariance), to draw new cells from; and a linear sensitivity,
-//! parameter = intercept + sum_k S_k draw_k, to give a die whose device draws are known the same cells as SPICE has.
+//! Two descriptions: a joint distribution, to draw new cells from: each quantity's own (`marginal`: normal where the data do not say
+//! otherwise) tied together by the correlation of their standard scores, a Gaussian copula (R. B. Nelsen, *An Introduction
+//! to Copulas*, 2006); and a linear sensitivity, parameter = intercept + sum_k S_k draw_k, to give a die whose device
+//! draws are known the same cells as SPICE has. `judge` holds both against samples that no fit has seen.
+
+mod corners;
+mod judge;
+mod marginal;
+
+pub use corners::{CornerSamples, CornerSpread, CornersFit, fit_corners};
+pub use judge::Agreement;
+pub use marginal::Marginal;
 
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::fit::{HeldOut, ModelFit, Parameter, failed, linear, stats};
+use crate::fit::{ModelFit, Parameter, failed, linear, stats};
 
 const FIT: &str = "variability";
+/// Share of a distribution's figures that must lie in the held-out samples' intervals of 95 %. Figures of correlated quantities
+/// leave theirs together.
+const LEAST_INSIDE: f64 = 0.8;
 
 /// A parameter that scatters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,7 +87,11 @@ pub struct VariabilityModel {
     pub normality: Vec<Normality>,
     /// Response to device draws, if they are known.
     pub sensitivity: Option<Sensitivity>,
-    /// Symmetric square root of the correlation, quantities x quantities.
+    /// Distribution of each.
+    pub marginals: Vec<Marginal>,
+    /// Correlation of the standard scores, quantities x quantities.
+    pub score_correlation: Vec<Vec<f64>>,
+    /// Symmetric square root of that, quantities x quantities.
     root: Vec<Vec<f64>>,
 }
 
@@ -89,7 +106,7 @@ impl VariabilityModel {
         let z: Vec<f64> = (0..n as u64).map(|k| stats::random_normal(seed, cell, k)).collect();
         let value = |q: usize| {
             let mixed: f64 = self.root[q].iter().zip(&z).map(|(r, z)| r * z).sum();
-            self.mean[q] + self.sigma(q) * mixed
+            self.marginals[q].value(mixed)
         };
         (0..n).map(value).collect()
     }
@@ -107,6 +124,9 @@ pub struct VariabilityFit {
     /// Report. One bin per quantity for its distribution (mean, sigma and the quantiles at 1, 50 and 99 % against the
     /// held-out samples'), and one for its response to draws, sample by sample.
     pub fit: ModelFit,
+    /// The distribution's figures against the held-out samples' intervals.
+    #[serde(skip)]
+    pub agreement: Agreement,
     /// The model.
     pub model: VariabilityModel,
 }
@@ -144,16 +164,17 @@ pub fn fit_variability(
         }
     }
     let mean: Vec<f64> = columns.iter().map(|column| stats::mean(column)).collect();
-    let correlate = |a: usize, b: usize| {
-        let sum: f64 = columns[a].iter().zip(&columns[b]).map(|(x, y)| (x - mean[a]) * (y - mean[b])).sum();
-        if a == b { 1.0 } else { sum / ((columns[a].len() - 1) as f64 * sigmas[a] * sigmas[b]) }
-    };
-    let correlation: Vec<Vec<f64>> = (0..n).map(|a| (0..n).map(|b| correlate(a, b)).collect()).collect();
+    let correlation = correlations(&columns);
     let covariance = (0..n).map(|a| (0..n).map(|b| correlation[a][b] * sigmas[a] * sigmas[b]).collect()).collect();
     let sensitivity = if draw_names.is_empty() { None } else { Some(regress(quantities, draw_names, train)?) };
+    let marginals: Vec<Marginal> = columns.iter().map(|column| Marginal::fit(column)).collect();
+    let score = |q: usize| columns[q].iter().map(|value| marginals[q].score(*value)).collect::<Vec<f64>>();
+    let score_correlation = correlations(&(0..n).map(score).collect::<Vec<_>>());
     let model = VariabilityModel {
         quantities: quantities.to_vec(),
-        root: symmetric_root(&correlation),
+        root: symmetric_root(&score_correlation),
+        score_correlation,
+        marginals,
         mean,
         covariance,
         correlation,
@@ -175,7 +196,7 @@ pub fn fit_variability(
         parameters.push(Parameter::new(format!("mean_{}", quantity.name), &quantity.unit, centre, interval));
         parameters.push(Parameter::new(format!("sigma_{}", quantity.name), &quantity.unit, sigmas[q], spread));
     }
-    let mut fit = ModelFit::new(FIT, EQUATION, SOURCE, judge(&model, test), limit)
+    let mut fit = ModelFit::new(FIT, EQUATION, SOURCE, judge::errors(&model, test), limit)
         .fitted(parameters, n_train)
         .note("errors are fractions of each quantity's own full scale");
     for (quantity, normality) in quantities.iter().zip(&model.normality) {
@@ -189,11 +210,33 @@ pub fn fit_variability(
     if test.values.len() < 100 {
         fit = fit.note(format!("{} held-out samples do not resolve the quantiles at 1 and 99 %", test.values.len()));
     }
-    Ok(VariabilityFit { fit, model })
+    let agreement = judge::agreement(&model, test, n_train, n_bootstrap, seed);
+    if agreement.figures > 0 && n_bootstrap > 0 {
+        let (inside, figures) = (agreement.inside, agreement.figures);
+        fit = fit.note(format!("{inside} of {figures} figures lie in the held-out samples' intervals of 95 %"));
+        if agreement.share() < LEAST_INSIDE {
+            fit.pass = false;
+            fit = fit.note(format!("too many outside: {}", agreement.outside.join(", ")));
+        }
+    }
+    Ok(VariabilityFit { fit, agreement, model })
 }
 
-const EQUATION: &str = "q ~ N(mean, covariance); q = intercept + S draws + residual";
-const SOURCE: &str = "sample moments, and linear regression on Pelgrom-scaled device draws (Pelgrom et al., IEEE JSSC 24, \
+/// Correlation of two columns.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let (mean_a, mean_b) = (stats::mean(a), stats::mean(b));
+    let sum: f64 = a.iter().zip(b).map(|(x, y)| (x - mean_a) * (y - mean_b)).sum();
+    sum / ((a.len() - 1) as f64 * stats::std_dev(a) * stats::std_dev(b))
+}
+
+fn correlations(columns: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let entry = |a: usize, b: usize| if a == b { 1.0 } else { correlation(&columns[a], &columns[b]) };
+    (0..columns.len()).map(|a| (0..columns.len()).map(|b| entry(a, b)).collect()).collect()
+}
+
+const EQUATION: &str =
+    "q = F(z), z ~ N(0, correlation), F linear where the samples are normal; q = intercept + S draws + residual";
+const SOURCE: &str = "sample moments, normal scores (Blom 1958), and linear regression on Pelgrom-scaled device draws (Pelgrom et al., IEEE JSSC 24, \
                       1433 (1989))";
 
 fn check(set: &str, quantities: &[Quantity], draw_names: &[String], samples: &Samples) -> Result<()> {
@@ -263,28 +306,6 @@ fn regress(quantities: &[Quantity], draw_names: &[String], train: &Samples) -> R
         sensitivity.residual_sigma.push((solved.sse / solved.dof.max(1) as f64).sqrt());
     }
     Ok(sensitivity)
-}
-
-fn judge(model: &VariabilityModel, test: &Samples) -> HeldOut {
-    let mut points = Vec::new();
-    for (q, quantity) in model.quantities.iter().enumerate() {
-        let column: Vec<f64> = test.values.iter().map(|row| row[q]).collect();
-        let (sorted, sigma, scale) = (stats::sorted(&column), model.sigma(q), quantity.full_scale);
-        let mut push = |bin: &str, measured: f64, predicted: f64| {
-            points.push((format!("{} {bin}", quantity.name), measured / scale, predicted / scale));
-        };
-        push("distribution", stats::mean(&column), model.mean[q]);
-        push("distribution", stats::std_dev(&column), sigma);
-        for p in [0.01, 0.5, 0.99] {
-            push("distribution", stats::quantile_sorted(&sorted, p), model.mean[q] + sigma * stats::normal_quantile(p));
-        }
-        for (row, draws) in test.values.iter().zip(&test.draws) {
-            if let Some(response) = model.respond(draws) {
-                push("from draws", row[q], response[q]);
-            }
-        }
-    }
-    HeldOut::new(&points, 1.0)
 }
 
 #[cfg(test)]

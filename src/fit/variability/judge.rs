@@ -1,0 +1,104 @@
+//! A distribution against samples that no fit has seen.
+
+use super::{Samples, VariabilityModel};
+use crate::fit::{HeldOut, stats};
+
+/// Held-out samples from which quantiles at three standard deviations are compared: four and more lie beyond either.
+const SAMPLES_OF_3_SIGMA: usize = 3000;
+
+/// How many of the distribution's figures lie in the held-out samples' own bootstrap intervals of 95 %.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Agreement {
+    /// Means, standard deviations, quantiles at 1 and 99 % (and at three standard deviations where the samples reach), and
+    /// correlations.
+    pub figures: usize,
+    /// Those inside.
+    pub inside: usize,
+    /// Names of those outside.
+    pub outside: Vec<String>,
+}
+
+impl Agreement {
+    /// Share inside; 1 without a figure.
+    pub fn share(&self) -> f64 {
+        if self.figures == 0 { 1.0 } else { self.inside as f64 / self.figures as f64 }
+    }
+}
+
+/// Figures of the model against those of the held-out samples, as fractions of full scale; and every sample's response to its
+/// draws.
+pub(super) fn errors(model: &VariabilityModel, test: &Samples) -> HeldOut {
+    let mut points = Vec::new();
+    for (q, quantity) in model.quantities.iter().enumerate() {
+        let column: Vec<f64> = test.values.iter().map(|row| row[q]).collect();
+        let (sorted, sigma, scale) = (stats::sorted(&column), model.sigma(q), quantity.full_scale);
+        let mut push = |bin: &str, measured: f64, predicted: f64| {
+            points.push((format!("{} {bin}", quantity.name), measured / scale, predicted / scale));
+        };
+        push("distribution", stats::mean(&column), model.mean[q]);
+        push("distribution", stats::std_dev(&column), sigma);
+        for p in [0.01, 0.5, 0.99] {
+            let predicted = model.marginals[q].value(stats::normal_quantile(p));
+            push("distribution", stats::quantile_sorted(&sorted, p), predicted);
+        }
+        for (row, draws) in test.values.iter().zip(&test.draws) {
+            if let Some(response) = model.respond(draws) {
+                push("from draws", row[q], response[q]);
+            }
+        }
+    }
+    HeldOut::new(&points, 1.0)
+}
+
+/// The comparison by intervals. The model's own error, from `n_train` samples, widens them by sqrt(1 + n_test / n_train).
+pub(super) fn agreement(
+    model: &VariabilityModel,
+    test: &Samples,
+    n_train: usize,
+    n_bootstrap: usize,
+    seed: u64,
+) -> Agreement {
+    let (n, width) = (test.values.len(), model.quantities.len());
+    let columns: Vec<Vec<f64>> = (0..width).map(|q| test.values.iter().map(|row| row[q]).collect()).collect();
+    let scores: Vec<Vec<f64>> =
+        (0..width).map(|q| columns[q].iter().map(|value| model.marginals[q].score(*value)).collect()).collect();
+    let three: &[f64] = if n >= SAMPLES_OF_3_SIGMA { &[-3.0, 3.0] } else { &[] };
+    let levels: Vec<f64> = [0.01, 0.99].map(stats::normal_quantile).into_iter().chain(three.iter().copied()).collect();
+    let pairs: Vec<(usize, usize)> = (0..width).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
+    let mut predicted = Vec::new();
+    for q in 0..width {
+        let name = &model.quantities[q].name;
+        predicted.push((format!("mean of {name}"), model.mean[q]));
+        predicted.push((format!("sigma of {name}"), model.sigma(q)));
+        for z in &levels {
+            predicted.push((format!("{name} at {z:.2} sigma"), model.marginals[q].value(*z)));
+        }
+    }
+    for (a, b) in &pairs {
+        let name = format!("correlation of {} and {}", model.quantities[*a].name, model.quantities[*b].name);
+        predicted.push((name, model.score_correlation[*a][*b]));
+    }
+    let resampled = stats::bootstrap(n, n_bootstrap, seed, |pick| {
+        let mut figures = Vec::with_capacity(predicted.len());
+        for column in &columns {
+            let drawn = stats::sorted(&pick.iter().map(|&i| column[i]).collect::<Vec<_>>());
+            figures.push(stats::mean(&drawn));
+            figures.push(stats::std_dev(&drawn));
+            figures.extend(levels.iter().map(|z| stats::quantile_sorted(&drawn, stats::normal_cdf(*z))));
+        }
+        let picked = |q: usize| pick.iter().map(|&i| scores[q][i]).collect::<Vec<_>>();
+        figures.extend(pairs.iter().map(|(a, b)| super::correlation(&picked(*a), &picked(*b))));
+        Some(figures)
+    });
+    let mut agreement = Agreement { figures: predicted.len(), ..Agreement::default() };
+    let widen = (1.0 + n as f64 / n_train as f64).sqrt();
+    for (k, (name, value)) in predicted.into_iter().enumerate() {
+        let interval = stats::percentile_interval(&resampled, k, 0.95);
+        let inside = interval.is_some_and(|(low, high)| {
+            let (centre, half) = (0.5 * (low + high), 0.5 * (high - low) * widen);
+            (value - centre).abs() <= half
+        });
+        if inside { agreement.inside += 1 } else { agreement.outside.push(name) }
+    }
+    agreement
+}
