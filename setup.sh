@@ -3,7 +3,7 @@
 #
 #   setup.sh [--for-tests] [--dry-run]
 #
-#   --for-tests  also what only the tests and their checks use: the ngspice command, make, rustfmt, clippy
+#   --for-tests  also what only the tests and their checks use: the ngspice command, make, admsXml, rustfmt, clippy
 #   --dry-run    say what would be done, and do nothing
 #
 # Exit codes:
@@ -51,6 +51,7 @@ if $for_tests; then
     needs+=(
         "ngspice|the ngspice command, which tests compare with|ngspice|ngspice|ngspice|ngspice"
         "make|runs the Makefile|make|make|base-devel|gnumake"
+        "admsXml|reads the exported Verilog-A modules as a compiler does|adms|adms|adms|adms"
     )
 fi
 

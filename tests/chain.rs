@@ -114,6 +114,17 @@ fn from_netlists_to_a_validated_table() {
         assert!(row["worst"].as_f64().unwrap() <= 0.01, "{row}");
     }
 
+    // Its Verilog-A modules pass a compiler's front end, which refuses what it should.
+    let modules = std::fs::read_to_string(out.join("results/luts/generic28-gain_cell_6t/behavioural.va")).unwrap();
+    let read = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("modules.va"), text).unwrap();
+        let front_end = Command::new("admsXml").arg("modules.va").current_dir(folder.path()).output();
+        front_end.expect("admsXml: `bash setup.sh --for-tests` installs it").status.success()
+    };
+    assert!(read(&modules));
+    assert!(!read(&modules.replacen("current_a(V(st))", "nobody(V(st))", 1)));
+
     // Arrays through the emulator.
     let (input, result) = (out.join("qkv.npz"), out.join("result.npz"));
     let mut archive = npyz::npz::NpzWriter::new(BufWriter::new(File::create(&input).unwrap()));

@@ -99,7 +99,8 @@ fn retention(dataset: &Dataset, tech: &Technology, spreads: &mut Spreads) -> Res
     fit.fit.name = "variability_retention".into();
     let mut corners = fit_corners(&fit.model, &samples, widest_limit(&quantities, &samples))?;
     corners.fit.name = "variability_retention_corners".into();
-    let longest_s = dataset.ok().numbers("t_hold_s")?.into_iter().fold(0.0, f64::max);
+    // Times count back from a mark at the end: what never happens takes as long as that.
+    let longest_s = dataset.ok().numbers("t_mark_s")?.into_iter().fold(0.0, f64::max);
     for (corner, view) in corner_views(dataset)? {
         for v in &levels {
             let times = view.at("v_store_v", *v).numbers("t_64mv_s")?;

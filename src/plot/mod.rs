@@ -11,6 +11,7 @@
 //! | [`readout`] | `readout` | width against charge of both converters |
 //! | [`variability_levels`] | `variability_levels` | charge of the dice at every level |
 //! | [`variability`] | `variability` | sigma, correlations, converter's offset and gain |
+//! | [`variability_spread`] | `variability_spread` | quantiles of 10,000 dice, process corners, how long levels last |
 //! | [`noise`] | `noise` | noise of cell and conversion current over frequency |
 //! | [`validation`] | `validation` | emulator against SPICE |
 //! | [`budget`] | `budget` | what each effect does to the error |
@@ -35,6 +36,7 @@ pub mod nonlinearity_level;
 pub mod panel;
 pub mod readout;
 pub mod results;
+mod spread_results;
 pub mod retention;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -45,6 +47,7 @@ pub mod sweep;
 pub mod validation;
 pub mod variability;
 pub mod variability_levels;
+pub mod variability_spread;
 pub mod write;
 
 pub use axis::{Axis, eng};

@@ -13,7 +13,7 @@ use super::write::{WriteData, WriteSeries};
 use super::{Conditions, Figure};
 use super::{
     iv, noise, nonlinearity_family, nonlinearity_level, readout, retention, validation, variability,
-    variability_levels, write,
+    variability_levels, variability_spread, write,
 };
 use crate::campaign::{DEVICE_LENGTH_M, Datasets, Models, T_MAX_S, device_curves, device_verdicts};
 use crate::dataset::{Dataset, View};
@@ -66,7 +66,7 @@ impl Results<'_> {
     /// # Errors
     /// [`Kind::BadInput`] or [`Kind::FitFailed`] if a sweep lacks a column or rows.
     pub fn figures(&self) -> Result<Vec<(&'static str, Figure)>> {
-        Ok(vec![
+        let mut figures = vec![
             ("iv", iv::figure(&self.iv()?)),
             ("write", write::figure(&self.write()?)),
             ("retention", retention::figure(&self.retention()?)),
@@ -76,8 +76,10 @@ impl Results<'_> {
             ("readout", readout::figure(&self.readout()?)),
             ("variability_levels", variability_levels::figure(&self.levels()?)),
             ("variability", variability::figure(&self.variability()?)),
-            ("noise", noise::figure(&self.noise()?)),
-        ])
+        ];
+        figures.extend(self.spread()?.map(|data| ("variability_spread", variability_spread::figure(&data))));
+        figures.push(("noise", noise::figure(&self.noise()?)));
+        Ok(figures)
     }
 
     /// The cell's spectra at three levels and the conversion current's in the middle of its swing.

@@ -58,7 +58,9 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
          that is part of the sweep; every die is simulated at all levels, and the converters at three charges.",
         "Histograms are dice, the line is the Gaussian of the same standard deviation, dashes the Gaussian of \
          the standard deviation that the legend names as expected; where the two part, or the bars lean, the response is not \
-         linear in the draws. The map shows which fitted parameters of a cell move together.",
+         linear in the draws. The map shows which fitted parameters of a cell move together. The last figure (of sweeps that the full \
+         profile runs) has quantiles in standard deviations: a normal quantity lies on the dashes, lines are the fitted distributions, \
+         markers dice that no fit has seen; beside it what process corners do to the scatter, below how long each level lasts.",
     ),
     (
         "noise",

@@ -3,14 +3,14 @@
 use super::{Samples, VariabilityModel};
 use crate::fit::{HeldOut, stats};
 
-/// Held-out samples from which quantiles at three standard deviations are compared: four and more lie beyond either.
-const SAMPLES_OF_3_SIGMA: usize = 3000;
+/// Held-out samples that must lie beyond a quantile for their bootstrap interval to mean anything.
+const BEYOND: f64 = 4.0;
 
 /// How many of the distribution's figures lie in the held-out samples' own bootstrap intervals of 95 %.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Agreement {
-    /// Means, standard deviations, quantiles at 1 and 99 % (and at three standard deviations where the samples reach), and
-    /// correlations.
+    /// Means, standard deviations, quantiles at 1 and 99 % and at three standard deviations (of few samples, the outermost that
+    /// they resolve), and correlations.
     pub figures: usize,
     /// Those inside.
     pub inside: usize,
@@ -62,8 +62,12 @@ pub(super) fn agreement(
     let columns: Vec<Vec<f64>> = (0..width).map(|q| test.values.iter().map(|row| row[q]).collect()).collect();
     let scores: Vec<Vec<f64>> =
         (0..width).map(|q| columns[q].iter().map(|value| model.marginals[q].score(*value)).collect()).collect();
-    let three: &[f64] = if n >= SAMPLES_OF_3_SIGMA { &[-3.0, 3.0] } else { &[] };
-    let levels: Vec<f64> = [0.01, 0.99].map(stats::normal_quantile).into_iter().chain(three.iter().copied()).collect();
+    let outermost = stats::normal_quantile(1.0 - BEYOND / n as f64);
+    let wanted = [stats::normal_quantile(0.99), 3.0];
+    let mut levels: Vec<f64> = wanted.iter().filter(|z| **z <= outermost).flat_map(|z| [-z, *z]).collect();
+    if levels.is_empty() {
+        levels = vec![-outermost, outermost];
+    }
     let pairs: Vec<(usize, usize)> = (0..width).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
     let mut predicted = Vec::new();
     for q in 0..width {

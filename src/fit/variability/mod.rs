@@ -213,11 +213,13 @@ pub fn fit_variability(
     let agreement = judge::agreement(&model, test, n_train, n_bootstrap, seed);
     if agreement.figures > 0 && n_bootstrap > 0 {
         let (inside, figures) = (agreement.inside, agreement.figures);
-        fit = fit.note(format!("{inside} of {figures} figures lie in the held-out samples' intervals of 95 %"));
-        if agreement.share() < LEAST_INSIDE {
-            fit.pass = false;
-            fit = fit.note(format!("too many outside: {}", agreement.outside.join(", ")));
-        }
+        let but = if agreement.outside.is_empty() {
+            String::new()
+        } else {
+            format!(", not {}", agreement.outside.join(", "))
+        };
+        fit = fit.note(format!("{inside} of {figures} figures lie in the held-out samples' intervals of 95 %{but}"));
+        fit.pass &= agreement.share() >= LEAST_INSIDE;
     }
     Ok(VariabilityFit { fit, agreement, model })
 }

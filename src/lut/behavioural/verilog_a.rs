@@ -147,3 +147,86 @@ fn function(name: &str, lines: &Lines) -> String {
     let _ = writeln!(text, "      else {name} = {:.6e};", last.1);
     text + "    end\n  endfunction\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::expr::Expr;
+    use crate::lut::synthetic;
+
+    /// A module of the text with what its analog functions say: upper ends of the argument, and the expression up to there.
+    struct Module<'a> {
+        text: &'a str,
+        functions: BTreeMap<&'a str, Vec<(f64, &'a str)>>,
+    }
+
+    impl<'a> Module<'a> {
+        fn read(text: &'a str, name: &str) -> Module<'a> {
+            let text = &text[text.find(&format!("module {name}(")).unwrap()..];
+            let text = &text[..text.find("endmodule").unwrap()];
+            let read = |text: &'a str| {
+                let (name, body) = text.split_once(';').unwrap();
+                let branch = |line: &'a str| {
+                    let (condition, assigned) = line.split_once(&format!("{name} = "))?;
+                    let end = condition.split_once("u <= ").map(|(_, end)| end.trim_end_matches(") "));
+                    Some((end.map_or(f64::INFINITY, |end| end.parse().unwrap()), assigned.trim_end_matches(';')))
+                };
+                let body = &body[..body.find("endfunction").unwrap()];
+                (name, body.lines().filter_map(branch).collect())
+            };
+            Module { text, functions: text.split("analog function real ").skip(1).map(read).collect() }
+        }
+
+        fn call(&self, function: &str, u: f64) -> f64 {
+            let (_, expression) = self.functions[function].iter().find(|(end, _)| u <= *end).unwrap();
+            Expr::parse(expression).unwrap().eval(&|name| (name == "u").then_some(u)).unwrap()
+        }
+
+        /// What is contributed to a branch, at these voltages and variables.
+        fn contribution(&self, branch: &str, values: &BTreeMap<&str, f64>) -> f64 {
+            let start = self.text.rfind(&format!("{branch} <+ ")).unwrap() + branch.len() + 4;
+            let mut text = self.text[start..start + self.text[start..].find(';').unwrap()].to_string();
+            for name in self.functions.keys() {
+                while let Some(at) = text.find(&format!("{name}(")) {
+                    let inner = at + name.len() + 1;
+                    let end = inner + text[inner..].find("))").unwrap() + 1;
+                    let value = self.call(name, values[&text[inner..end]]);
+                    text.replace_range(at..=end, &format!("({value:e})"));
+                }
+            }
+            values.iter().for_each(|(name, value)| text = text.replace(name, &format!("({value:e})")));
+            Expr::parse(&text).unwrap().eval(&|_| None).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_modules_say_what_the_table_s_lines_say() {
+        let mut table = synthetic::table().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        table.write_json(folder.path()).unwrap();
+        let model = Behavioural::new(&table).unwrap();
+        let text = model.verilog_a();
+        for cell in &model.cells {
+            let module = Module::read(&text, &format!("{}_{}", model.cell, cell.suffix));
+            let scale = cell.current_a.nodes.iter().fold(0.0f64, |most, (_, current)| most.max(current.abs()));
+            for k in 0..200 {
+                let random = |n: u64| crate::rng::uniform(5, k, "modules", &n.to_string());
+                let (stored, bl, x) = (1.4 * random(0) - 0.2, 0.9 * random(1), random(2));
+                let values = BTreeMap::from([("V(st)", stored), ("V(bl)", bl), ("x", x), ("t_edge", T_EDGE_S)]);
+                let said = module.contribution("I(bl)", &values);
+                let edge = 3.0 * (1.0 - x) / T_EDGE_S * cell.edge_charge_c.at(stored);
+                let swing = cell.conductance_s.at(stored) * (bl - cell.v_pre_v);
+                let meant = x * (cell.current_a.at(stored) + swing + edge);
+                assert!((said - meant).abs() < 1e-5 * scale, "{stored} {bl} {x}: {said:e} against {meant:e}");
+            }
+        }
+        let hold = Module::read(&text, &format!("{}_hold", model.cell));
+        for (wbl, stored) in [(0.1, 0.2), (0.45, 0.7), (0.8, 0.4)] {
+            let said = hold.contribution("I(st)", &BTreeMap::from([("V(st)", stored), ("V(wbl)", wbl)]));
+            let rate: f64 = model.rates.iter().map(|(share, rate)| share.at(wbl) * rate.at(stored)).sum();
+            assert!((said + C_STORE_F * rate).abs() <= 1e-5 * C_STORE_F * rate.abs(), "{said:e} {rate:e}");
+        }
+    }
+}
