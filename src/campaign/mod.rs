@@ -12,6 +12,7 @@ mod explain;
 mod mismatch;
 mod models;
 mod spread;
+mod conditions;
 mod multifidelity;
 mod noise;
 mod refine;
@@ -25,6 +26,7 @@ mod tech_check;
 mod usable;
 
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
+pub use conditions::OverConditions;
 pub use costs::{COST_SWEEPS, costs};
 pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
 pub use estimate::Estimate;
@@ -33,7 +35,9 @@ pub use explain::{
 };
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
-pub use models::{Models, STORED_LEVELS, SWEEPS, fit_models, idle_v_wbl_v, is_comparison, read_datasets};
+pub use models::{
+    FURTHER_SWEEPS, Models, STORED_LEVELS, SWEEPS, fit_models, idle_v_wbl_v, is_comparison, read_datasets,
+};
 pub use multifidelity::LowFidelity;
 pub use provenance::commit;
 pub use refine::{AdaptiveRun, adaptive_of, run_adaptive};

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::conditions::{OverConditions, over_conditions};
 use super::mismatch::{BOOTSTRAP, variability_cell, variability_readout, variability_write};
 use super::noise::noise;
 use super::rows::{Datasets, T_MAX_S, capacitance, charges, dataset, holds, leakage, set};
-use super::spread::{SPREAD_SWEEPS, Spreads, spreads};
+use super::spread::{Spreads, spreads};
 use super::usable::check_datasets;
 use super::{FloorFinding, floor_findings, latest_run};
 use crate::dataset::Dataset;
@@ -47,6 +48,17 @@ pub const SWEEPS: [&str; 17] = [
     "read_noise",
     "conversion_noise",
     "comparator_noise",
+];
+
+/// Sweeps that no table needs: distributions, temperature, supply. They run with the full profile, or by themselves.
+pub const FURTHER_SWEEPS: [&str; 7] = [
+    "variability_dc",
+    "variability_corners",
+    "variability_retention",
+    "nonlinearity_temperature",
+    "leakage_temperature",
+    "retention_temperature",
+    "readout_conditions",
 ];
 
 /// Levels that K and V are stored with.
@@ -93,6 +105,8 @@ pub struct Models {
     pub noise: NoiseFit,
     /// Distributions from sweeps beyond those of the table, where they have run.
     pub spreads: Spreads,
+    /// Models over temperature and supply, where their sweeps have run.
+    pub over_conditions: OverConditions,
 }
 
 impl Models {
@@ -113,6 +127,7 @@ impl Models {
             &self.noise.fit,
         ];
         reports.extend(self.spreads.reports());
+        reports.extend(self.over_conditions.reports());
         reports
     }
 
@@ -153,14 +168,14 @@ pub fn idle_v_wbl_v(tech: &Technology) -> f64 {
     tech.vdd_v / 2.0
 }
 
-/// The latest datasets of all [`SWEEPS`], and of [`SPREAD_SWEEPS`] what has run.
+/// The latest datasets of all [`SWEEPS`], and of [`FURTHER_SWEEPS`] what has run.
 ///
 /// # Errors
 /// Those of [`latest_run`] and of reading a run.
 pub fn read_datasets(project: &Project, tech: &str) -> Result<Datasets> {
     let read = |name: &str, run: &std::path::Path| Ok((name.to_string(), Dataset::read(run)?));
     let needed = SWEEPS.iter().map(|name| read(name, &latest_run(project, name, tech)?));
-    let others = SPREAD_SWEEPS.iter().filter_map(|name| Some(read(name, &latest_run(project, name, tech).ok()?)));
+    let others = FURTHER_SWEEPS.iter().filter_map(|name| Some(read(name, &latest_run(project, name, tech).ok()?)));
     needed.chain(others).collect()
 }
 
@@ -236,6 +251,7 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         variability_write: variability_write(dataset(datasets, "variability_write")?, tech)?,
         noise,
         spreads: spreads(datasets, tech)?,
+        over_conditions: over_conditions(datasets, tech, &capacitance_points)?,
     };
     for (fit, sweeps) in models.fits_and_sweeps() {
         for name in sweeps {

@@ -13,7 +13,7 @@ use crate::fit::{ModelFit, Parameter};
 use crate::sweep::CORNER_LABEL;
 use crate::tech::Technology;
 
-/// Sweeps of these fits; they run with the full profile, or by themselves.
+/// Sweeps of these fits.
 pub const SPREAD_SWEEPS: [&str; 3] = ["variability_dc", "variability_corners", "variability_retention"];
 /// The corner of the technology's nominal models; a technology without corners has `nominal` alone.
 const NOMINAL: [&str; 2] = ["tt", "nominal"];

@@ -9,7 +9,7 @@ use super::output::{note, print, print_json};
 use super::population::{self, populated};
 use super::sweep::{run_named, sweep_table};
 use super::validate::{DIE_SEED, K_COLUMNS, SEED, V_COLUMNS, dies_of, validated, validation_table, verdict};
-use crate::campaign::{COST_SWEEPS, SPREAD_SWEEPS, SWEEPS, is_comparison, merge_summary};
+use crate::campaign::{COST_SWEEPS, FURTHER_SWEEPS, SWEEPS, is_comparison, merge_summary};
 use crate::error::{Error, Kind, Problem, Result};
 use crate::validate::ValidationRow;
 
@@ -49,8 +49,8 @@ impl Profile {
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
     let started = std::time::Instant::now();
     let tech = context.tech()?;
-    let spreads: &[&str] = if args.profile == Profile::Full { &SPREAD_SWEEPS } else { &[] };
-    let names: Vec<String> = SWEEPS.iter().chain(&COST_SWEEPS).chain(spreads).map(|name| (*name).to_string()).collect();
+    let further: &[&str] = if args.profile == Profile::Full { &FURTHER_SWEEPS } else { &[] };
+    let names: Vec<String> = SWEEPS.iter().chain(&COST_SWEEPS).chain(further).map(|name| (*name).to_string()).collect();
     note(context, &format!("technology {}: {}", tech.name, tech.description));
     let sweeps = run_named(context, &names, &[], args.profile.name())?;
     let entries = sweeps

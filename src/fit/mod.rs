@@ -15,6 +15,7 @@
 //! [`monotone`], [`stats`], [`split`]. Every fit gets training and test points apart; errors are those of the test points.
 
 pub mod branch;
+pub mod conditions;
 pub mod dac;
 pub mod device;
 pub mod dual;

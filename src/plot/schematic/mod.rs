@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_bench_is_drawn_with_its_sources_as_ports_and_equal_instances_as_one_block() {
-        for file in netlists(&["benches"], "cir") {
+        // The sub-tile's instances are written by the program.
+        for file in netlists(&["benches"], "cir").into_iter().filter(|file| !file.ends_with("subtile.cir")) {
             let source = Source::read(&file, &TechFiles::default()).unwrap();
             check(&Circuit::bench(&source.lines, &file.file_stem().unwrap().to_string_lossy()));
         }
