@@ -1,24 +1,26 @@
 //! Leakage of a holding cell over temperature.
 //!
 //! ```text
-//! I(V, V_WBL; theta) = s(theta) sinh(y(V, V_WBL; theta)) / k,   ln s and y polynomials in 1 / theta
+//! I(V, V_WBL; theta) = s(theta) y(V, V_WBL; theta),   ln s and y monotone cubics in 1 / theta
 //! ```
 //!
-//! s is the root mean square of the current over all voltages at one temperature. Where a current is large, y is its logarithm, and
-//! a line in 1 / theta is Arrhenius' law (S. Arrhenius, Z. Phys. Chem. 4, 226 (1889)); where it changes its sign, y is
-//! proportional to it. The slope is the activation energy, E_a = -k_B d ln|I| / d(1 / theta).
+//! s is the root mean square of the current over all voltages at one temperature; ln s is nearly a line in 1 / theta where one mechanism
+//! decides, Arrhenius' law (S. Arrhenius, Z. Phys. Chem. 4, 226 (1889)). y tells mechanisms apart: tunnelling hardly changes with
+//! temperature, what leaks below threshold follows s, and where the two have opposite signs their sum passes through zero, which a
+//! logarithm of each current would not. The activation energy is E_a = -k_B d ln|I| / d(1 / theta).
 
 use serde::{Deserialize, Serialize};
 
 use super::charge::list;
-use super::{BOLTZMANN_EV_PER_K, ZERO_DEGC_K, anchors, lagrange, lagrange_slopes, same};
+use super::{BOLTZMANN_EV_PER_K, ZERO_DEGC_K, anchors, same};
 use crate::Result;
 use crate::fit::retention::{CapacitancePoint, LeakagePoint, RateModel, WriteBitLine};
 use crate::fit::{HeldOut, ModelFit, Parameter, failed, stats};
+use crate::spline::Spline;
 
 const FIT: &str = "retention_temperature";
-/// k above: currents below a hundredth of their root mean square count as small.
-const KNEE: f64 = 100.0;
+/// Room temperature \[degC\].
+const ROOM_DEGC: f64 = 27.0;
 
 /// Leakage at every anchor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,34 +36,40 @@ pub struct LeakageOverTemperature {
 }
 
 impl LeakageOverTemperature {
-    fn inverse_k(&self) -> Vec<f64> {
-        self.temperature_degc.iter().map(|degc| 1.0 / (degc + ZERO_DEGC_K)).collect()
+    /// A curve over 1 / theta through values at the anchors.
+    fn curve(&self, values: impl DoubleEndedIterator<Item = f64>) -> Result<Spline> {
+        let inverse_k = self.temperature_degc.iter().rev().map(|degc| 1.0 / (degc + ZERO_DEGC_K)).collect();
+        Spline::pchip(inverse_k, values.rev().collect())
+    }
+
+    fn y_of(&self, point: usize) -> Result<Spline> {
+        self.curve(self.y.iter().map(|y| y[point]))
     }
 
     /// Leakage at every point and a temperature: what leaves the storage node.
-    pub fn at(&self, temperature_degc: f64) -> Vec<LeakagePoint> {
-        let weights = lagrange(&self.inverse_k(), 1.0 / (temperature_degc + ZERO_DEGC_K));
-        let scale = blend(&weights, &self.ln_scale).exp() / KNEE;
-        let point = |(k, (v_store_v, v_wbl_v)): (usize, &(f64, f64))| LeakagePoint {
-            v_store_v: *v_store_v,
-            v_wbl_v: *v_wbl_v,
-            leakage_a: scale * blend(&weights, &self.y.iter().map(|y| y[k]).collect::<Vec<_>>()).sinh(),
+    ///
+    /// # Errors
+    /// `OutsideValidity` for a temperature beyond the anchors.
+    pub fn at(&self, temperature_degc: f64) -> Result<Vec<LeakagePoint>> {
+        let at = 1.0 / (temperature_degc + ZERO_DEGC_K);
+        let scale = self.curve(self.ln_scale.iter().copied())?.try_value(at)?.exp();
+        let point = |(k, (v_store_v, v_wbl_v)): (usize, &(f64, f64))| {
+            let leakage_a = scale * self.y_of(k)?.value(at);
+            Ok(LeakagePoint { v_store_v: *v_store_v, v_wbl_v: *v_wbl_v, leakage_a })
         };
         self.points_v.iter().enumerate().map(point).collect()
     }
 
     /// Activation energy at a point, by number, and a temperature \[eV\]; says little where the current changes its sign.
-    pub fn activation_ev(&self, point: usize, temperature_degc: f64) -> f64 {
-        let (inverse, at) = (self.inverse_k(), 1.0 / (temperature_degc + ZERO_DEGC_K));
-        let (weights, slopes) = (lagrange(&inverse, at), lagrange_slopes(&inverse, at));
-        let y: Vec<f64> = self.y.iter().map(|y| y[point]).collect();
-        let slope = blend(&slopes, &self.ln_scale) + blend(&slopes, &y) / blend(&weights, &y).tanh();
-        -BOLTZMANN_EV_PER_K * slope
+    ///
+    /// # Errors
+    /// As [`LeakageOverTemperature::at`].
+    pub fn activation_ev(&self, point: usize, temperature_degc: f64) -> Result<f64> {
+        let at = 1.0 / (temperature_degc + ZERO_DEGC_K);
+        let (scale, y) = (self.curve(self.ln_scale.iter().copied())?, self.y_of(point)?);
+        let slope = scale.derivative(at) + y.derivative(at) / y.try_value(at)?;
+        Ok(-BOLTZMANN_EV_PER_K * slope)
     }
-}
-
-fn blend(weights: &[f64], values: &[f64]) -> f64 {
-    weights.iter().zip(values).map(|(w, v)| w * v).sum()
 }
 
 /// A drift that no fit has seen.
@@ -115,43 +123,48 @@ pub fn fit_leakage_temperature(
         }
         let scale = stats::rms(&currents);
         ln_scale.push(scale.ln());
-        y.push(currents.iter().map(|current| (KNEE * current / scale).asinh()).collect());
+        y.push(currents.iter().map(|current| current / scale).collect());
     }
     let model = LeakageOverTemperature { temperature_degc, points_v, ln_scale, y };
     let mut compared = Vec::new();
     for degc in anchors(test.iter().map(|p| p.temperature_degc)) {
-        let rate = RateModel::from_leakage(&model.at(degc), capacitance)?;
+        let rate = RateModel::from_leakage(&model.at(degc)?, capacitance)?;
         for point in test.iter().filter(|p| same(p.temperature_degc, degc)) {
             let hold = WriteBitLine::Constant { v_wbl_v: point.v_wbl_v };
             let predicted = rate.hold(hold, point.v_start_v, &[0.0, point.age_s])?[1];
             compared.push((format!("{degc:.0} degC"), point.v_store_v, predicted));
         }
     }
-    let (parameters, count) = (activations(&model), train.len());
+    let (parameters, count) = (activations(&model)?, train.len());
     let fit = ModelFit::new(FIT, EQUATION, SOURCE, HeldOut::new(&compared, swing_v), limit)
         .fitted(parameters, count)
         .note(format!("anchors at {} degC", list(&model.temperature_degc)));
     Ok(LeakageTemperatureFit { fit, model })
 }
 
-/// Activation energies at nine levels of the middle write bit line, at the second lowest and the highest anchor.
-fn activations(model: &LeakageOverTemperature) -> Vec<Parameter> {
+/// Activation energies at nine levels of the middle write bit line, at an anchor near room temperature and at the highest.
+fn activations(model: &LeakageOverTemperature) -> Result<Vec<Parameter>> {
     let biases = anchors(model.points_v.iter().map(|(_, wbl)| *wbl));
     let middle = biases[biases.len() / 2];
     let of: Vec<usize> = (0..model.points_v.len()).filter(|k| same(model.points_v[*k].1, middle)).collect();
-    let temperatures = [model.temperature_degc[1], model.temperature_degc[model.temperature_degc.len() - 1]];
+    let all = &model.temperature_degc;
+    let room = all
+        .iter()
+        .copied()
+        .fold(all[0], |best, t| if (t - ROOM_DEGC).abs() < (best - ROOM_DEGC).abs() { t } else { best });
+    let temperatures = [room, all[all.len() - 1]];
     let mut parameters = Vec::new();
     for degc in temperatures {
         for n in 0..9 {
             let k = of[n * (of.len() - 1) / 8];
             let name = format!("activation_at_{:.3}_v_{degc:.0}_degc", model.points_v[k].0);
-            parameters.push(Parameter::new(name, "eV", model.activation_ev(k, degc), None));
+            parameters.push(Parameter::new(name, "eV", model.activation_ev(k, degc)?, None));
         }
     }
-    parameters
+    Ok(parameters)
 }
 
-const EQUATION: &str = "I = s(theta) sinh(y(V, V_WBL; theta)) / k, ln s and y Lagrange's polynomials in 1 / theta";
+const EQUATION: &str = "I = s(theta) y(V, V_WBL; theta), ln s and y monotone cubics in 1 / theta";
 const SOURCE: &str = "Arrhenius 1889; DC leakage at the anchors";
 
 #[cfg(test)]
@@ -190,7 +203,7 @@ mod tests {
                 test.push(DriftPoint { temperature_degc: degc, v_start_v, v_wbl_v: 0.45, age_s: 8e-4, v_store_v });
             }
         }
-        let train = train(&[-40.0, 0.0, 40.0, 85.0, 125.0]);
+        let train = train(&[-40.0, -20.0, 0.0, 20.0, 40.0, 60.0, 80.0, 105.0, 125.0]);
         let found = fit_leakage_temperature(&train, &capacitance, &test, 0.9, 0.01).unwrap();
         assert!(found.fit.pass && found.fit.held_out_error < 2e-3, "{:?}", found.fit);
         // At 125 degC the subthreshold part is all there is.

@@ -1,10 +1,10 @@
-//! The models over temperature and supply: each is fitted at a few anchors, and what it says in between is Lagrange's polynomial
-//! through them.
+//! The models over temperature and supply: each is fitted at a few anchors, and what it says in between is a curve through them,
+//! Lagrange's polynomial where the response is smooth.
 //!
 //! | file | what | interpolated | over |
 //! |---|---|---|---|
 //! | [`charge`] | charge of a pulse | the charge, which is linear in the form's node values | temperature |
-//! | [`leakage`] | leakage of a holding cell | the inverse hyperbolic sine of the current over its scale | 1 / temperature (Arrhenius) |
+//! | [`leakage`] | leakage of a holding cell | the current over its scale, and the scale's logarithm | 1 / temperature (Arrhenius) |
 //! | [`readout`] | width of a conversion | the line's and the knees' parameters | temperature and supply |
 //!
 //! Held-out points are at conditions between the anchors.
