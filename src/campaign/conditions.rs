@@ -16,8 +16,13 @@ use crate::sweep::{DESIGN, HELD_OUT};
 use crate::tech::Technology;
 
 /// Sweeps of these fits.
-const CONDITION_SWEEPS: [&str; 4] =
-    ["nonlinearity_temperature", "leakage_temperature", "retention_temperature", "readout_conditions"];
+const CONDITION_SWEEPS: [&str; 5] = [
+    "nonlinearity_temperature",
+    "leakage_temperature",
+    "retention_temperature",
+    "readout_conditions",
+    "readout_signed_conditions",
+];
 /// Limits on held-out errors, as fractions of full scale: those of the models at one temperature.
 const LIMIT: f64 = 0.01;
 
@@ -30,13 +35,16 @@ pub struct OverConditions {
     pub leakage: Option<LeakageTemperatureFit>,
     /// Width of a conversion over temperature and supply.
     pub readout: Option<ReadoutConditionsFit>,
+    /// Signed width of a conversion over temperature and supply.
+    pub readout_signed: Option<ReadoutConditionsFit>,
 }
 
 impl OverConditions {
     /// Reports of what there is.
     pub fn reports(&self) -> Vec<&ModelFit> {
-        let charge = self.charge.iter().map(|fit| &fit.fit);
-        charge.chain(self.leakage.iter().map(|fit| &fit.fit)).chain(self.readout.iter().map(|fit| &fit.fit)).collect()
+        let cells = self.charge.iter().map(|fit| &fit.fit).chain(self.leakage.iter().map(|fit| &fit.fit));
+        let converters = self.readout.iter().chain(&self.readout_signed);
+        cells.chain(converters.map(|fit| &fit.fit)).collect()
     }
 }
 
@@ -60,10 +68,14 @@ pub(super) fn over_conditions(
         let (train, test) = (leakage(currents)?, drifts(holds)?);
         found.leakage = Some(fit_leakage_temperature(&train, capacitance, &test, tech.vdd_v, LIMIT)?);
     }
-    if let Some(dataset) = datasets.get(CONDITION_SWEEPS[3]) {
-        let (train, test) = (conversions(dataset, DESIGN)?, conversions(dataset, HELD_OUT)?);
-        found.readout = Some(fit_readout_conditions(&train, &test, LIMIT, &ReadoutOptions::new(T_MAX_S))?);
-    }
+    let converter = |sweep: &str, signed: bool| -> Result<Option<ReadoutConditionsFit>> {
+        let Some(dataset) = datasets.get(sweep) else { return Ok(None) };
+        let points = |label: &str| conversions(dataset, label, signed);
+        let (train, test) = (points(DESIGN)?, points(HELD_OUT)?);
+        fit_readout_conditions(&train, &test, LIMIT, &ReadoutOptions::new(T_MAX_S), signed).map(Some)
+    };
+    found.readout = converter(CONDITION_SWEEPS[3], false)?;
+    found.readout_signed = converter(CONDITION_SWEEPS[4], true)?;
     Ok(found)
 }
 
@@ -104,13 +116,20 @@ fn drifts(dataset: &Dataset) -> Result<Vec<DriftPoint>> {
     Ok(points)
 }
 
-fn conversions(dataset: &Dataset, label: &str) -> Result<Vec<(Condition, ConversionPoint)>> {
+fn conversions(dataset: &Dataset, label: &str, signed: bool) -> Result<Vec<(Condition, ConversionPoint)>> {
     let view = set(dataset, label);
     let (temperature, supply) = (view.numbers("temp_degc")?, view.numbers("vdd_v")?);
     let (charge, width) = (view.numbers("q_in_c")?, view.numbers("t_width_s")?);
+    // A sign is high or low of half the supply.
+    let positive: Vec<bool> = if signed {
+        view.numbers("v_sign_v")?.iter().zip(&supply).map(|(sign, vdd)| *sign > vdd / 2.0).collect()
+    } else {
+        vec![true; charge.len()]
+    };
     let point = |k: usize| {
         let at = Condition { temperature_degc: temperature[k], vdd_v: supply[k] };
-        (at, ConversionPoint { charge_c: charge[k], width_s: width[k] })
+        let width_s = if positive[k] { width[k] } else { -width[k] };
+        (at, ConversionPoint { charge_c: charge[k], width_s })
     };
     Ok((0..charge.len()).map(point).collect())
 }

@@ -82,17 +82,19 @@ pub(super) fn variability_cell(dataset: &Dataset) -> Result<VariabilityFit> {
     fit_variability(&quantities, &draws, &train, &test, limit, BOOTSTRAP, 1)
 }
 
-/// Offset and gain of each converter, from the line through its widths.
+/// Gain and offset of one converter, from the line through its widths.
+pub(super) fn converter_line(view: &View<'_>) -> Result<Vec<f64>> {
+    let (charge_c, width_s) = (view.numbers("q_in_c")?, view.numbers("t_width_s")?);
+    let n = charge_c.len() as f64;
+    let (mean_q, mean_t) = (charge_c.iter().sum::<f64>() / n, width_s.iter().sum::<f64>() / n);
+    let covariance: f64 = charge_c.iter().zip(&width_s).map(|(q, t)| (q - mean_q) * (t - mean_t)).sum();
+    let gain = covariance / charge_c.iter().map(|q| (q - mean_q).powi(2)).sum::<f64>();
+    Ok(vec![gain, mean_q - mean_t / gain])
+}
+
+/// Gain and offset of the converters.
 pub(super) fn variability_readout(dataset: &Dataset) -> Result<VariabilityFit> {
-    let line = |view: &View<'_>| -> Result<Vec<f64>> {
-        let (charge_c, width_s) = (view.numbers("q_in_c")?, view.numbers("t_width_s")?);
-        let n = charge_c.len() as f64;
-        let (mean_q, mean_t) = (charge_c.iter().sum::<f64>() / n, width_s.iter().sum::<f64>() / n);
-        let covariance: f64 = charge_c.iter().zip(&width_s).map(|(q, t)| (q - mean_q) * (t - mean_t)).sum();
-        let gain = covariance / charge_c.iter().map(|q| (q - mean_q).powi(2)).sum::<f64>();
-        Ok(vec![gain, mean_q - mean_t / gain])
-    };
-    let (train, test) = samples(dataset, &[], line)?;
+    let (train, test) = samples(dataset, &[], converter_line)?;
     let gain = train.values.iter().map(|v| v[0]).sum::<f64>() / train.values.len().max(1) as f64;
     let quantities = [
         Quantity { name: "gain_s_per_c".into(), unit: "s/C".into(), full_scale: gain },

@@ -51,14 +51,16 @@ pub const SWEEPS: [&str; 17] = [
 ];
 
 /// Sweeps that no table needs: distributions, temperature, supply. They run with the full profile, or by themselves.
-pub const FURTHER_SWEEPS: [&str; 7] = [
+pub const FURTHER_SWEEPS: [&str; 9] = [
     "variability_dc",
     "variability_corners",
     "variability_retention",
+    "variability_readout_corners",
     "nonlinearity_temperature",
     "leakage_temperature",
     "retention_temperature",
     "readout_conditions",
+    "readout_signed_conditions",
 ];
 
 /// Levels that K and V are stored with.
@@ -236,6 +238,8 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         self::readout(dataset(datasets, "readout_signed")?, tech, true)?,
     );
     let noise = noise(datasets, tech, &capacitance_points, [&readout, &readout_signed], LIMITS.noise)?;
+    let variability_readout = variability_readout(dataset(datasets, "variability_readout")?)?;
+    let spreads = spreads(datasets, tech, &variability_readout.model)?;
     let mut models = Models {
         write,
         dac,
@@ -247,10 +251,10 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         readout,
         readout_signed,
         variability: variability_cell(dataset(datasets, "variability_cell")?)?,
-        variability_readout: variability_readout(dataset(datasets, "variability_readout")?)?,
+        variability_readout,
         variability_write: variability_write(dataset(datasets, "variability_write")?, tech)?,
         noise,
-        spreads: spreads(datasets, tech)?,
+        spreads,
         over_conditions: over_conditions(datasets, tech, &capacitance_points)?,
     };
     for (fit, sweeps) in models.fits_and_sweeps() {

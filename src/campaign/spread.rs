@@ -3,18 +3,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mismatch::{BOOTSTRAP, distribution_limit, split_samples};
+use super::mismatch::{BOOTSTRAP, converter_line, distribution_limit, split_samples};
 use super::rows::{Datasets, grid};
 use crate::dataset::{Dataset, View};
 use crate::error::{Error, Kind, Result};
 use crate::fit::half_step::{HalfStep, fit_half_step};
-use crate::fit::variability::{CornerSamples, CornersFit, Quantity, VariabilityFit, fit_corners, fit_variability};
+use crate::fit::variability::{
+    CornerSamples, CornersFit, Quantity, VariabilityFit, VariabilityModel, fit_corners, fit_variability,
+};
 use crate::fit::{ModelFit, Parameter};
 use crate::sweep::CORNER_LABEL;
 use crate::tech::Technology;
 
 /// Sweeps of these fits.
-pub const SPREAD_SWEEPS: [&str; 3] = ["variability_dc", "variability_corners", "variability_retention"];
+pub const SPREAD_SWEEPS: [&str; 4] =
+    ["variability_dc", "variability_corners", "variability_retention", "variability_readout_corners"];
 /// The corner of the technology's nominal models; a technology without corners has `nominal` alone.
 const NOMINAL: [&str; 2] = ["tt", "nominal"];
 
@@ -31,22 +34,25 @@ pub struct Spreads {
     pub drift_corners: Option<CornersFit>,
     /// Times until half a step is lost, per corner and level.
     pub half_step: Vec<HalfStep>,
+    /// First converters over process corners.
+    pub readout_corners: Option<CornersFit>,
 }
 
 impl Spreads {
     /// Reports, in a fixed order, of what there is.
     pub fn reports(&self) -> Vec<&ModelFit> {
         let distributions = [&self.currents, &self.drift].into_iter().flatten().map(|fit| &fit.fit);
-        let corners = [&self.current_corners, &self.drift_corners].into_iter().flatten().map(|fit| &fit.fit);
+        let corners = [&self.current_corners, &self.drift_corners, &self.readout_corners];
+        let corners = corners.into_iter().flatten().map(|fit| &fit.fit);
         distributions.chain(corners).collect()
     }
 }
 
-/// Fits what has run.
+/// Fits what has run; `readout` is the nominal distribution of the first converters.
 ///
 /// # Errors
 /// [`Kind::FitFailed`] naming the fit.
-pub(super) fn spreads(datasets: &Datasets, tech: &Technology) -> Result<Spreads> {
+pub(super) fn spreads(datasets: &Datasets, tech: &Technology, readout: &VariabilityModel) -> Result<Spreads> {
     let mut spreads = Spreads::default();
     if let Some(dataset) = datasets.get(SPREAD_SWEEPS[0]) {
         spreads.currents = Some(currents(dataset)?);
@@ -60,6 +66,12 @@ pub(super) fn spreads(datasets: &Datasets, tech: &Technology) -> Result<Spreads>
     }
     if let Some(dataset) = datasets.get(SPREAD_SWEEPS[2]) {
         retention(dataset, tech, &mut spreads)?;
+    }
+    if let Some(dataset) = datasets.get(SPREAD_SWEEPS[3]) {
+        let samples = at_corners(dataset, converters)?;
+        let mut fit = fit_corners(readout, &samples, widest_limit(&readout.quantities, &samples))?;
+        fit.fit.name = "variability_readout_corners".into();
+        spreads.readout_corners = Some(fit);
     }
     Ok(spreads)
 }
@@ -122,6 +134,12 @@ fn retention(dataset: &Dataset, tech: &Technology, spreads: &mut Spreads) -> Res
 
 fn without_draws(values: Vec<Vec<f64>>) -> Vec<(Vec<f64>, Vec<f64>)> {
     values.into_iter().map(|values| (values, Vec::new())).collect()
+}
+
+/// Gain and offset of every converter of a view.
+fn converters(view: &View<'_>) -> Result<Vec<Vec<f64>>> {
+    const CHARGES: usize = 2;
+    view.split("sample").into_iter().filter(|(_, of)| of.len() == CHARGES).map(|(_, of)| converter_line(&of)).collect()
 }
 
 /// Curves of a view, one per row.

@@ -5,7 +5,7 @@ use crate::dataset::{Dataset, Outcome, Value};
 use crate::error::{Error, Kind, Problem, Result};
 
 /// What each sweep is run for: a response that does not respond is no data.
-const RESPONSES: [(&str, &str); 22] = [
+const RESPONSES: [(&str, &str); 24] = [
     ("write", "v_stored_v"),
     ("leakage", "i_leak_a"),
     ("capacitance", "i_ramp_a"),
@@ -25,6 +25,8 @@ const RESPONSES: [(&str, &str); 22] = [
     ("leakage_temperature", "i_leak_a"),
     ("retention_temperature", "v_hold_v"),
     ("readout_conditions", "t_width_s"),
+    ("readout_signed_conditions", "t_width_s"),
+    ("variability_readout_corners", "t_width_s"),
     ("read_noise", "noise_a_per_rthz"),
     ("conversion_noise", "noise_a_per_rthz"),
     ("comparator_noise", "noise_out_v_per_rthz"),
