@@ -8,6 +8,7 @@
 //! | `bench` | a netlist, relative to `netlists/benches/` or to this file |
 //! | `[parameters.<p>]` | `unit` and `values`, or `from`, `to`, `steps`, `scale` (`linear`, `log`); `<p>` is a `.param` of the bench, or `temp` |
 //! | `[sampling]` | `method` (`grid`, `latin_hypercube`, `sobol`), and for the last two `points`, `seed`; `steps` is then left out |
+//! | `process_corners` | `true`: the design runs once at every process corner of the technology, in place of tables |
 //! | `[corners.<name>]` | `process` (a corner of the technology), quantities for parameters of the bench, `vdd` and `temp`; the design runs once per corner |
 //! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
