@@ -157,7 +157,9 @@ fn variability() {
             values: (0..n).map(|k| vec![1e-6 + 1e-7 * random_normal(stream, set, k)]).collect(),
             draws: vec![Vec::new(); n as usize],
         };
-        of(&fit_variability(&[quantity.clone()], &[], &samples(200, 6), &samples(20, 7), 1.0, 200, set).unwrap().fit)
+        of(&fit_variability(std::slice::from_ref(&quantity), &[], &samples(200, 6), &samples(20, 7), 1.0, 200, set)
+            .unwrap()
+            .fit)
     };
     hold("variability", &coverage(&[("mean_current_a", 1e-6), ("sigma_current_a", 1e-7)], sets));
 }
