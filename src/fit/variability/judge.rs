@@ -14,14 +14,16 @@ pub struct Agreement {
     pub figures: usize,
     /// Those inside.
     pub inside: usize,
+    /// How many chance alone leaves outside in 99 of 100 such samples: figures of correlated quantities leave theirs together.
+    pub by_chance: usize,
     /// Names of those outside.
     pub outside: Vec<String>,
 }
 
 impl Agreement {
-    /// Share inside; 1 without a figure.
-    pub fn share(&self) -> f64 {
-        if self.figures == 0 { 1.0 } else { self.inside as f64 / self.figures as f64 }
+    /// Whether no more are outside than chance leaves there.
+    pub fn holds(&self) -> bool {
+        self.outside.len() <= self.by_chance
     }
 }
 
@@ -50,7 +52,9 @@ pub(super) fn errors(model: &VariabilityModel, test: &Samples) -> HeldOut {
     HeldOut::new(&points, 1.0)
 }
 
-/// The comparison by intervals. The model's own error, from `n_train` samples, widens them by sqrt(1 + n_test / n_train).
+/// The comparison by intervals. The model's own error, from `n_train` samples, widens them by sqrt(1 + n_test / n_train). Resamples lie
+/// about the held-out samples as these lie about the truth: how many of a resample's figures leave the intervals is how many chance
+/// takes out.
 pub(super) fn agreement(
     model: &VariabilityModel,
     test: &Samples,
@@ -94,15 +98,19 @@ pub(super) fn agreement(
         figures.extend(pairs.iter().map(|(a, b)| super::correlation(&picked(*a), &picked(*b))));
         Some(figures)
     });
-    let mut agreement = Agreement { figures: predicted.len(), ..Agreement::default() };
+    let intervals: Vec<Option<(f64, f64)>> =
+        (0..predicted.len()).map(|k| stats::percentile_interval(&resampled, k, 0.95)).collect();
+    let outside = |k: usize, value: f64, widen: f64| {
+        intervals[k].is_none_or(|(low, high)| (value - 0.5 * (low + high)).abs() > 0.5 * (high - low) * widen)
+    };
+    let strays = |row: &Vec<f64>| row.iter().enumerate().filter(|(k, value)| outside(*k, **value, 1.0)).count() as f64;
+    let by_chance = stats::sorted(&resampled.iter().map(strays).collect::<Vec<_>>());
+    let by_chance = if by_chance.is_empty() { 0.0 } else { stats::quantile_sorted(&by_chance, 0.99) };
+    let mut agreement =
+        Agreement { figures: predicted.len(), by_chance: by_chance.floor() as usize, ..Agreement::default() };
     let widen = (1.0 + n as f64 / n_train as f64).sqrt();
     for (k, (name, value)) in predicted.into_iter().enumerate() {
-        let interval = stats::percentile_interval(&resampled, k, 0.95);
-        let inside = interval.is_some_and(|(low, high)| {
-            let (centre, half) = (0.5 * (low + high), 0.5 * (high - low) * widen);
-            (value - centre).abs() <= half
-        });
-        if inside { agreement.inside += 1 } else { agreement.outside.push(name) }
+        if outside(k, value, widen) { agreement.outside.push(name) } else { agreement.inside += 1 }
     }
     agreement
 }

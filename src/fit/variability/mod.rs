@@ -20,9 +20,6 @@ use crate::Result;
 use crate::fit::{ModelFit, Parameter, failed, linear, stats};
 
 const FIT: &str = "variability";
-/// Share of a distribution's figures that must lie in the held-out samples' intervals of 95 %. Figures of correlated quantities
-/// leave theirs together.
-const LEAST_INSIDE: f64 = 0.8;
 
 /// A parameter that scatters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -218,8 +215,11 @@ pub fn fit_variability(
         } else {
             format!(", not {}", agreement.outside.join(", "))
         };
-        fit = fit.note(format!("{inside} of {figures} figures lie in the held-out samples' intervals of 95 %{but}"));
-        fit.pass &= agreement.share() >= LEAST_INSIDE;
+        fit = fit.note(format!(
+            "{inside} of {figures} figures lie in the held-out samples' intervals of 95 % (chance leaves up to {} outside){but}",
+            agreement.by_chance
+        ));
+        fit.pass &= agreement.holds();
     }
     Ok(VariabilityFit { fit, agreement, model })
 }
@@ -385,6 +385,25 @@ mod tests {
         assert_eq!(model.draw(9, 77), cells[77]);
         assert_ne!(model.draw(10, 77), cells[77]);
         assert_eq!(model.respond(&[0.0; 3]), None);
+    }
+
+    #[test]
+    fn held_out_samples_of_another_distribution_are_noticed() {
+        let quantity = [Quantity { name: "x_v".into(), unit: "V".into(), full_scale: 1.0 }];
+        let of = |n: u64, seed: u64, shape: fn(f64) -> f64| Samples {
+            values: (0..n).map(|k| vec![shape(stats::random_normal(seed, k, 0))]).collect(),
+            draws: vec![Vec::new(); n as usize],
+        };
+        let fit = |test: &Samples| fit_variability(&quantity, &[], &of(2000, 1, |z| z), test, 10.0, 200, 5).unwrap();
+        let same = fit(&of(1000, 2, |z| z));
+        assert!(same.fit.pass && same.agreement.figures == 6, "{:?}", same.agreement);
+        // Of the same mean and standard deviation, but skewed.
+        let skewed = fit(&of(1000, 3, |z| ((0.5 * z).exp() - 1.1331) / 0.6039));
+        assert!(
+            !skewed.fit.pass && skewed.agreement.outside.iter().any(|name| name.contains("sigma")),
+            "{:?}",
+            skewed.agreement
+        );
     }
 
     #[test]
