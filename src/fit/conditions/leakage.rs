@@ -4,7 +4,7 @@
 //! I(V, V_WBL; theta) = s(theta) y(V, V_WBL; theta),   ln s and y monotone cubics in 1 / theta
 //! ```
 //!
-//! s is the root mean square of the current over all voltages at one temperature; ln s is nearly a line in 1 / theta where one mechanism
+//! s is the root mean square of the current over voltages at one temperature; ln s is nearly a line in 1 / theta where one mechanism
 //! decides, Arrhenius' law (S. Arrhenius, Z. Phys. Chem. 4, 226 (1889)). y tells mechanisms apart: tunnelling hardly changes with
 //! temperature, what leaks below threshold follows s, and where the two have opposite signs their sum passes through zero, which a
 //! logarithm of each current would not. The activation energy is E_a = -k_B d ln|I| / d(1 / theta).
@@ -116,7 +116,7 @@ pub struct LeakageTemperatureFit {
 /// missing so.
 ///
 /// # Errors
-/// `FitFailed` for fewer than three temperatures, or drifts out of their range.
+/// `FitFailed` for fewer than three temperatures, no pair of voltages that is known at all of them, or drifts out of their range.
 pub fn fit_leakage_temperature(
     train: &[(f64, LeakagePoint)],
     capacitance: &[CapacitancePoint],
@@ -129,11 +129,6 @@ pub fn fit_leakage_temperature(
         let message = format!("the points are at {} temperatures", temperature_degc.len());
         return Err(failed(FIT, message, "sweep `temp` over three temperatures or more"));
     }
-    let mut scale = Vec::new();
-    for degc in &temperature_degc {
-        let here = train.iter().filter(|(t, _)| same(*t, *degc));
-        scale.push(stats::rms(&here.map(|(_, point)| point.leakage_a).collect::<Vec<_>>()));
-    }
     let mut points: Vec<PointOverTemperature> = Vec::new();
     let mut sorted: Vec<&(f64, LeakagePoint)> = train.iter().collect();
     let order = |p: &LeakagePoint| (p.v_wbl_v, p.v_store_v);
@@ -143,10 +138,23 @@ pub fn fit_leakage_temperature(
         if points.last().is_none_or(|last| !(same(last.v_store_v, v_store_v) && same(last.v_wbl_v, v_wbl_v))) {
             points.push(PointOverTemperature { v_store_v, v_wbl_v, temperature_degc: Vec::new(), y: Vec::new() });
         }
-        let anchor = temperature_degc.iter().position(|t| same(*t, *degc));
-        if let (Some(last), Some(anchor)) = (points.last_mut(), anchor) {
+        if let Some(last) = points.last_mut() {
             last.temperature_degc.push(*degc);
-            last.y.push(point.leakage_a / scale[anchor]);
+            last.y.push(point.leakage_a);
+        }
+    }
+    // The scale is of the same voltages at every temperature: one that some are missing from would bend the others.
+    let whole: Vec<&PointOverTemperature> =
+        points.iter().filter(|point| point.y.len() == temperature_degc.len()).collect();
+    if whole.is_empty() {
+        let message = "no pair of voltages is known at every temperature";
+        return Err(failed(FIT, message, "look at `outcome` and `tier` in points.parquet of the sweep"));
+    }
+    let at_anchor = |k: usize| stats::rms(&whole.iter().map(|point| point.y[k]).collect::<Vec<_>>());
+    let scale: Vec<f64> = (0..temperature_degc.len()).map(at_anchor).collect();
+    for point in &mut points {
+        for (degc, y) in point.temperature_degc.iter().zip(&mut point.y) {
+            *y /= temperature_degc.iter().zip(&scale).find(|(t, _)| same(**t, *degc)).map_or(1.0, |(_, scale)| *scale);
         }
     }
     let all = points.len();
