@@ -14,16 +14,19 @@ pub struct Agreement {
     pub figures: usize,
     /// Those inside.
     pub inside: usize,
-    /// How many chance alone leaves outside in 99 of 100 such samples: figures of correlated quantities leave theirs together.
-    pub by_chance: usize,
+    /// How far from its interval's middle the farthest lies, in half widths.
+    pub farthest: f64,
+    /// How far chance alone takes the farthest in 99 of 100 such samples.
+    pub by_chance: f64,
     /// Names of those outside.
     pub outside: Vec<String>,
 }
 
 impl Agreement {
-    /// Whether no more are outside than chance leaves there.
+    /// Whether none is farther out than chance takes one. It is the farthest that decides, not how many: figures of correlated
+    /// quantities leave their intervals together (P. H. Westfall and S. S. Young, *Resampling-Based Multiple Testing*, 1993).
     pub fn holds(&self) -> bool {
-        self.outside.len() <= self.by_chance
+        self.farthest <= self.by_chance
     }
 }
 
@@ -53,8 +56,7 @@ pub(super) fn errors(model: &VariabilityModel, test: &Samples) -> HeldOut {
 }
 
 /// The comparison by intervals. The model's own error, from `n_train` samples, widens them by sqrt(1 + n_test / n_train). Resamples lie
-/// about the held-out samples as these lie about the truth: how many of a resample's figures leave the intervals is how many chance
-/// takes out.
+/// about the held-out samples as these lie about the truth: how far the farthest of a resample's figures is out is what chance does.
 pub(super) fn agreement(
     model: &VariabilityModel,
     test: &Samples,
@@ -100,17 +102,19 @@ pub(super) fn agreement(
     });
     let intervals: Vec<Option<(f64, f64)>> =
         (0..predicted.len()).map(|k| stats::percentile_interval(&resampled, k, 0.95)).collect();
-    let outside = |k: usize, value: f64, widen: f64| {
-        intervals[k].is_none_or(|(low, high)| (value - 0.5 * (low + high)).abs() > 0.5 * (high - low) * widen)
+    // In half widths; without an interval nothing is known.
+    let distance = |k: usize, value: f64| {
+        intervals[k].map_or(f64::INFINITY, |(low, high)| (value - 0.5 * (low + high)).abs() / (0.5 * (high - low)))
     };
-    let strays = |row: &Vec<f64>| row.iter().enumerate().filter(|(k, value)| outside(*k, **value, 1.0)).count() as f64;
-    let by_chance = stats::sorted(&resampled.iter().map(strays).collect::<Vec<_>>());
-    let by_chance = if by_chance.is_empty() { 0.0 } else { stats::quantile_sorted(&by_chance, 0.99) };
-    let mut agreement =
-        Agreement { figures: predicted.len(), by_chance: by_chance.floor() as usize, ..Agreement::default() };
+    let farthest = |row: &Vec<f64>| row.iter().enumerate().map(|(k, value)| distance(k, *value)).fold(0.0, f64::max);
+    let chance = stats::sorted(&resampled.iter().map(farthest).collect::<Vec<_>>());
+    let by_chance = if chance.is_empty() { 0.0 } else { stats::quantile_sorted(&chance, 0.99) };
+    let mut agreement = Agreement { figures: predicted.len(), by_chance, ..Agreement::default() };
     let widen = (1.0 + n as f64 / n_train as f64).sqrt();
     for (k, (name, value)) in predicted.into_iter().enumerate() {
-        if outside(k, value, widen) { agreement.outside.push(name) } else { agreement.inside += 1 }
+        let distance = distance(k, value) / widen;
+        agreement.farthest = agreement.farthest.max(distance);
+        if distance > 1.0 { agreement.outside.push(name) } else { agreement.inside += 1 }
     }
     agreement
 }

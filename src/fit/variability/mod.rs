@@ -216,8 +216,9 @@ pub fn fit_variability(
             format!(", not {}", agreement.outside.join(", "))
         };
         fit = fit.note(format!(
-            "{inside} of {figures} figures lie in the held-out samples' intervals of 95 % (chance leaves up to {} outside){but}",
-            agreement.by_chance
+            "{inside} of {figures} figures lie in the held-out samples' intervals of 95 %{but}; the farthest is {:.2} half widths from \
+             the middle, chance takes one to {:.2}",
+            agreement.farthest, agreement.by_chance
         ));
         fit.pass &= agreement.holds();
     }
