@@ -66,8 +66,7 @@ pub(super) fn agreement(
 ) -> Agreement {
     let (n, width) = (test.values.len(), model.quantities.len());
     let columns: Vec<Vec<f64>> = (0..width).map(|q| test.values.iter().map(|row| row[q]).collect()).collect();
-    let scores: Vec<Vec<f64>> =
-        (0..width).map(|q| columns[q].iter().map(|value| model.marginals[q].score(*value)).collect()).collect();
+    let scores: Vec<Vec<f64>> = (0..width).map(|q| model.marginals[q].scores(&columns[q])).collect();
     let outermost = stats::normal_quantile(1.0 - BEYOND / n as f64);
     let wanted = [stats::normal_quantile(0.99), 3.0];
     let mut levels: Vec<f64> = wanted.iter().filter(|z| **z <= outermost).flat_map(|z| [-z, *z]).collect();

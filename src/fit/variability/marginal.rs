@@ -51,7 +51,7 @@ impl Marginal {
         let sides = if sorted.len() < MANY_SAMPLES { 2 } else { 5 };
         let knots: Vec<f64> = (-sides..=sides).map(|k| end * f64::from(k) / f64::from(sides)).collect();
         let basis = SplineBasis::new(&knots).ok()?;
-        let score = |i: usize| stats::normal_quantile((i as f64 + 0.625) / (n + 0.25));
+        let score = |i: usize| normal_score(i, sorted.len());
         // Beyond the outermost knots the tail's own slope decides, not the spline's.
         let inside: Vec<usize> = (0..sorted.len()).filter(|&i| score(i).abs() <= end).collect();
         let weights: Vec<Vec<f64>> = inside.iter().map(|&i| basis.weights(score(i))).collect();
@@ -80,6 +80,19 @@ impl Marginal {
         along(&self.value, &self.z, value)
     }
 
+    /// Standard scores of a sample of this distribution: by its mean and deviation if it is normal, else by the samples' own ranks, which
+    /// no error of the fitted shape moves (C. Genest, K. Ghoudi, L.-P. Rivest, Biometrika 82, 543 (1995)).
+    pub fn scores(&self, samples: &[f64]) -> Vec<f64> {
+        if self.is_normal() {
+            return samples.iter().map(|value| self.score(*value)).collect();
+        }
+        let mut order: Vec<usize> = (0..samples.len()).collect();
+        order.sort_by(|a, b| samples[*a].total_cmp(&samples[*b]));
+        let mut scores = vec![0.0; samples.len()];
+        order.into_iter().enumerate().for_each(|(rank, i)| scores[i] = normal_score(rank, samples.len()));
+        scores
+    }
+
     /// Mean and standard deviation, by the midpoints of 4,000 equal shares.
     pub fn moments(&self) -> (f64, f64) {
         const SHARES: usize = 4000;
@@ -87,6 +100,11 @@ impl Marginal {
         let values: Vec<f64> = (0..SHARES).map(at).collect();
         (stats::mean(&values), stats::std_dev(&values))
     }
+}
+
+/// Blom's expected score of the sample of that rank, from 0, among `n`.
+fn normal_score(rank: usize, n: usize) -> f64 {
+    stats::normal_quantile((rank as f64 + 0.625) / (n as f64 + 0.25))
 }
 
 fn along(x: &[f64], y: &[f64], at: f64) -> f64 {

@@ -165,8 +165,8 @@ pub fn fit_variability(
     let covariance = (0..n).map(|a| (0..n).map(|b| correlation[a][b] * sigmas[a] * sigmas[b]).collect()).collect();
     let sensitivity = if draw_names.is_empty() { None } else { Some(regress(quantities, draw_names, train)?) };
     let marginals: Vec<Marginal> = columns.iter().map(|column| Marginal::fit(column)).collect();
-    let score = |q: usize| columns[q].iter().map(|value| marginals[q].score(*value)).collect::<Vec<f64>>();
-    let score_correlation = correlations(&(0..n).map(score).collect::<Vec<_>>());
+    let scores: Vec<Vec<f64>> = marginals.iter().zip(&columns).map(|(of, column)| of.scores(column)).collect();
+    let score_correlation = correlations(&scores);
     let model = VariabilityModel {
         quantities: quantities.to_vec(),
         root: symmetric_root(&score_correlation),
