@@ -8,8 +8,8 @@ use crate::fit::variability::{Quantity, Samples, VariabilityFit, fit_variability
 use crate::sweep::{GUARD, SET_LABEL};
 use crate::tech::Technology;
 
-/// Mismatch samples of which the last third is held out.
-const HELD_OUT_SHARE: f64 = 1.0 / 3.0;
+/// Share of the mismatch samples that is held out, their last.
+pub const HELD_OUT_SHARE: f64 = 1.0 / 3.0;
 /// Resamples behind the confidence intervals of distributions and transients.
 pub(super) const BOOTSTRAP: usize = 200;
 /// Standard error of a normal sample's 1 % quantile, times the root of its size: sqrt(p (1 - p)) / pdf(quantile) [sigma].

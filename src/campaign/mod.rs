@@ -35,6 +35,7 @@ pub use explain::{
 };
 pub use forecast::{Forecast, forecast};
 pub use guard::{CLEAR, DOMINATED, FLOOR_LABEL, FloorFinding, UNCHECKED, floor_findings, moved, scales};
+pub use mismatch::HELD_OUT_SHARE;
 pub use models::{
     FURTHER_SWEEPS, Models, STORED_LEVELS, SWEEPS, fit_models, idle_v_wbl_v, is_comparison, read_datasets,
 };

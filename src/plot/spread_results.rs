@@ -2,15 +2,13 @@
 
 use super::results::Results;
 use super::variability_spread::{CornerSigma, Lasting, Quantiles, SpreadData};
-use crate::campaign::SPREAD_SWEEPS;
+use crate::campaign::{HELD_OUT_SHARE, SPREAD_SWEEPS};
 use crate::error::Result;
 use crate::fit::stats;
 use crate::fit::variability::VariabilityFit;
 
 /// Tokens of a window, 0.8 ms of them.
 const WINDOW_S: f64 = 0.8e-3;
-/// Share of the dice that no fit has seen: the last third, as [`crate::campaign`] splits them.
-const HELD_OUT: f64 = 1.0 / 3.0;
 
 impl Results<'_> {
     /// Distributions of the sweeps that a table does not need; `None` if they have not run.
@@ -23,7 +21,7 @@ impl Results<'_> {
             return Ok(None);
         };
         let curves: Vec<&[f64]> = dataset.ok().curve("i_cell_a").into_iter().flatten().collect();
-        let seen = curves.len() - (curves.len() as f64 * HELD_OUT).round() as usize;
+        let seen = curves.len() - (curves.len() as f64 * HELD_OUT_SHARE).round() as usize;
         let levels = dataset.grid("i_cell_a").unwrap_or_default();
         let sigmas = spreads.current_corners.iter().flat_map(|fit| &fit.corners).map(|of| CornerSigma {
             corner: of.corner.clone(),

@@ -26,6 +26,13 @@ pub struct CornerSpread {
     pub sigma: Vec<f64>,
 }
 
+impl CornerSpread {
+    fn value(&self, nominal: &VariabilityModel, quantity: usize, z: f64) -> f64 {
+        let ratio = self.sigma[quantity] / nominal.sigma(quantity);
+        self.mean[quantity] + ratio * (nominal.marginals[quantity].value(z) - nominal.mean[quantity])
+    }
+}
+
 /// Samples of a corner, to fit and to judge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CornerSamples {
@@ -52,9 +59,7 @@ pub struct CornersFit {
 impl CornersFit {
     /// A quantity at a corner and a standard score, by the shape of the nominal distribution.
     pub fn value(&self, nominal: &VariabilityModel, corner: usize, quantity: usize, z: f64) -> f64 {
-        let spread = &self.corners[corner];
-        let ratio = spread.sigma[quantity] / nominal.sigma(quantity);
-        spread.mean[quantity] + ratio * (nominal.marginals[quantity].value(z) - nominal.mean[quantity])
+        self.corners[corner].value(nominal, quantity, z)
     }
 }
 
@@ -87,20 +92,18 @@ pub fn fit_corners(nominal: &VariabilityModel, samples: &[CornerSamples], limit:
         }
     };
     let corners: Vec<CornerSpread> = samples.iter().map(spread).collect();
-    let placeholder = ModelFit::new(FIT, EQUATION, SOURCE, HeldOut::new(&[], 1.0), limit);
-    let mut fitted = CornersFit { fit: placeholder, quantities: nominal.quantities.clone(), corners };
     let (mut points, mut parameters, mut widest) = (Vec::new(), Vec::new(), 0.0f64);
-    for (c, of) in samples.iter().enumerate() {
+    for (of, spread) in samples.iter().zip(&corners) {
         let columns = columns(&of.test.values);
         for (q, quantity) in nominal.quantities.iter().enumerate() {
-            let (sorted, scale, spread) = (stats::sorted(&columns[q]), quantity.full_scale, &fitted.corners[c]);
+            let (sorted, scale) = (stats::sorted(&columns[q]), quantity.full_scale);
             let mut push = |measured: f64, predicted: f64| {
                 points.push((of.corner.clone(), measured / scale, predicted / scale));
             };
             push(stats::mean(&columns[q]), spread.mean[q]);
             push(stats::std_dev(&columns[q]), spread.sigma[q]);
             for p in [0.01, 0.5, 0.99] {
-                let predicted = fitted.value(nominal, c, q, stats::normal_quantile(p));
+                let predicted = spread.value(nominal, q, stats::normal_quantile(p));
                 push(stats::quantile_sorted(&sorted, p), predicted);
             }
             let n_train = of.train.values.len() as f64;
@@ -118,11 +121,11 @@ pub fn fit_corners(nominal: &VariabilityModel, samples: &[CornerSamples], limit:
         }
     }
     let count = samples.iter().map(|of| of.train.values.len()).sum();
-    fitted.fit = ModelFit::new(FIT, EQUATION, SOURCE, HeldOut::new(&points, 1.0), limit)
+    let fit = ModelFit::new(FIT, EQUATION, SOURCE, HeldOut::new(&points, 1.0), limit)
         .fitted(parameters, count)
         .note("errors are fractions of each quantity's own full scale")
         .note(format!("correlations at corners differ from the nominal ones by {widest:.3} at most"));
-    Ok(fitted)
+    Ok(CornersFit { fit, quantities: nominal.quantities.clone(), corners })
 }
 
 const EQUATION: &str = "q = mean_c + (sigma_c / sigma_n) (F_n(z) - mean_n)";
