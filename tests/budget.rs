@@ -41,8 +41,10 @@ fn effects_cost_what_they_are() {
     assert!(counter > 0.4 * rounding && counter < 1.1 * rounding, "{counter} for {rounding}");
     // Reset noise of 4 pF: sqrt(k T C) is 0.13 fC of the 320 fC and 640 fC of a full pulse.
     let noise = (1.380_649e-23 * 300.15 * synthetic::C_BIT_LINE_F).sqrt() / (80.0 * synthetic::CHARGE_PER_UNIT_C);
-    let found = share(&phi, "noise").alone;
+    let found = share(&phi, "read-noise").alone;
     assert!(found > 0.5 * noise && found < 1.3 * noise, "{found} for {noise}");
+    // Nothing is said of its writes.
+    assert_eq!(share(&phi, "write-noise").alone, 0.0);
     // The converters of this table are the straight lines that the ideal is.
     assert!(share(&phi, "readout").alone < 1e-9);
     for effect in ["leakage", "nonlinearity", "cell-mismatch"] {

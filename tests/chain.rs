@@ -8,6 +8,10 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use gaincell::campaign::latest_run;
+use gaincell::dataset::Dataset;
+use gaincell::lut::{Bounds, Hold, Outside, Tally};
+use gaincell::project::Project;
 use npyz::WriterBuilder;
 use serde_json::Value;
 
@@ -95,8 +99,25 @@ fn from_netlists_to_a_validated_table() {
     let kt_j = 1.380_649e-23 * 300.15;
     let between = |sigma: &f64| (kt_j / 9e-15..kt_j / 7e-15).contains(&(sigma * sigma));
     assert!(noise.sigma_stored_v.values.iter().all(between), "{:?}", noise.sigma_stored_v.values);
-    let sigmas = table.read_sigmas().unwrap();
+    let sigmas = table.noise_sigmas().unwrap();
     assert!(sigmas.cell_c > 2e-17 && sigmas.cell_c < 5e-16 && sigmas.unsigned_c > sigmas.cell_c, "{sigmas:?}");
+    assert!(between(&sigmas.write_v), "{sigmas:?}");
+
+    // Under other tokens' writes, which no fit has seen: the table's leakage against the transistors' drift over the window.
+    let under_writes = gaincell(out, &["--quiet", "sweep", "retention_tokens", "--corner", "nominal"]);
+    assert!(under_writes.status.success(), "{}", String::from_utf8_lossy(&under_writes.stderr));
+    let project = Project::find(Some(Path::new(env!("CARGO_MANIFEST_DIR"))), Some(out)).unwrap();
+    let dataset = Dataset::read(&latest_run(&project, "retention_tokens", "generic28").unwrap()).unwrap();
+    let (starts_v, drifts_v) =
+        (dataset.ok().numbers("v_store_v").unwrap(), dataset.ok().numbers("drift_window_v").unwrap());
+    let levels: Vec<(f64, f64)> = (0..8).map(|level| (0.9 * f64::from(level) / 7.0, 0.125)).collect();
+    let bounds = Bounds::new(&table.validity, Outside::Refuse);
+    let hold = Hold::new(&table.retention, &table.validity, 0.8e-3 / 1000.0, &levels, 1000).unwrap();
+    assert_eq!(starts_v.len(), 8);
+    for (start_v, drift_v) in starts_v.iter().zip(drifts_v) {
+        let found_v = hold.at(*start_v, 1000, &bounds, &mut Tally::default()).unwrap() - start_v;
+        assert!((found_v - drift_v).abs() < 2e-3, "{start_v} V: {found_v} V against {drift_v} V");
+    }
 
     // A second run simulates nothing.
     let second = json(&gaincell(out, &["run", "--json"]));

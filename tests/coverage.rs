@@ -5,9 +5,13 @@
 use std::collections::BTreeMap;
 
 use gaincell::fit::half_step::fit_half_step;
+use gaincell::fit::noise::{ConverterBench, Density, NoiseData, Spectrum, fit_noise};
 use gaincell::fit::nonlinearity::{ChargePoint, FormOptions, ReadCondition, fit_form};
 use gaincell::fit::readout::{ConversionPoint, ReadoutOptions, fit_readout};
-use gaincell::fit::retention::{ExponentialKind, Hold, WriteBitLine, fit_exponential};
+use gaincell::fit::retention::{
+    CapacitancePoint, ExponentialKind, Hold, LeakageOptions, LeakagePoint, RateModel, WriteBitLine, fit_exponential,
+    fit_leakage,
+};
 use gaincell::fit::stats::{random_normal, softplus};
 use gaincell::fit::variability::{Quantity, Samples, fit_variability};
 use gaincell::fit::write::{WritePoint, fit_write};
@@ -84,6 +88,93 @@ fn retention_exponential() {
         of(&fit_exponential(ExponentialKind::Tau, &holds, &holds, 0.9, 0.01).unwrap().fit)
     };
     hold("retention exponential", &coverage(&[("tau_s", 5.5e-3)], sets));
+}
+
+/// A correction of DC leakage that transients have in common, where each of them has a rate of its own beside it.
+#[test]
+fn retention_leakage() {
+    let current = |v: f64, wbl: f64| {
+        let over = v - (0.33 + 0.2 * wbl);
+        2e-13 * over + 6e-14 * (over / 0.11).sinh()
+    };
+    let voltages: Vec<f64> = (0..=60).map(|k| -0.1 + 0.02 * f64::from(k)).collect();
+    let biases = [0.0, 0.45, 0.9];
+    let leakage: Vec<LeakagePoint> = voltages
+        .iter()
+        .flat_map(|v| biases.map(|b| LeakagePoint { v_store_v: *v, v_wbl_v: b, leakage_a: current(*v, b) }))
+        .collect();
+    let capacitance: Vec<CapacitancePoint> =
+        voltages.iter().map(|v| CapacitancePoint { v_store_v: *v, c_store_f: 7.4e-15 + 5e-16 * v }).collect();
+    let model = RateModel::from_leakage(&leakage, &capacitance).unwrap();
+    let (factor, t_s) = (1.04, (0..9).map(|k| 1e-4 * f64::from(k)).collect::<Vec<f64>>());
+    let sets = |set: u64| {
+        let hold = |k: u64| {
+            let (start, bias) = (0.9 * (k / 3) as f64 / 9.0, biases[k as usize % 3]);
+            let write_bit_line = WriteBitLine::Constant { v_wbl_v: bias };
+            // A rate is a clock: the hold runs through the same voltages, sooner.
+            let rate = factor * (0.02 * random_normal(9, set, k)).exp();
+            let ages: Vec<f64> = t_s.iter().map(|t| t * rate).collect();
+            let v_store_v = model.hold(write_bit_line, start, &ages).unwrap();
+            Hold { name: format!("hold {k}"), write_bit_line, t_s: t_s.clone(), v_store_v }
+        };
+        let holds: Vec<Hold> = (0..30).map(hold).collect();
+        let options = LeakageOptions { n_factors: 1, ..LeakageOptions::default() };
+        let found = fit_leakage(&leakage, &capacitance, &holds, &holds[..1], 0.9, 0.05, &options).unwrap().fit;
+        // The factor's voltage is in the name, and the middle of what the holds went through.
+        let named = |p: &Parameter| match p.name.starts_with("rate_factor_at") {
+            true => Parameter { name: "rate_factor".into(), ..p.clone() },
+            false => p.clone(),
+        };
+        found.parameters.iter().map(named).collect()
+    };
+    let truths = [("rate_factor", factor), ("rate_factor_log_slope_per_v", 0.0)];
+    hold("retention leakage", &coverage(&truths, sets));
+}
+
+/// Spectra whose densities scatter by a few per cent: what a pulse makes of them.
+#[test]
+fn noise() {
+    let frequency_hz: Vec<f64> = (0..26).map(|k| 1e3 * 10f64.powf(f64::from(k) / 4.0)).collect();
+    let (t_s, f_min_hz) = (15e-9, 1e3);
+    let cells = [(4e-25, 2e-18), (6e-25, 6e-18), (9e-25, 8e-18)].map(|(white, flicker)| (white, flicker, 1.0));
+    let conversion = (1.2e-23, 9e-18, 0.9);
+    let density = |(white, flicker, exponent): (f64, f64, f64)| Density { white, flicker, exponent };
+    let sets = |set: u64| {
+        let spectrum = |name: &str, truth: (f64, f64, f64), stream: u64| {
+            let seen =
+                |(k, f): (usize, &f64)| density(truth).at(*f) * (1.0 + 0.03 * random_normal(stream, set, k as u64));
+            Spectrum {
+                name: name.into(),
+                frequency_hz: frequency_hz.clone(),
+                density: frequency_hz.iter().enumerate().map(seen).collect(),
+            }
+        };
+        let flat = |density: f64| Spectrum {
+            name: "comparator".into(),
+            frequency_hz: frequency_hz.clone(),
+            density: vec![density; frequency_hz.len()],
+        };
+        let data = NoiseData {
+            temperature_k: 300.0,
+            t_max_s: t_s,
+            f_min_hz,
+            cell: cells.iter().zip(10..).map(|(truth, stream)| (0.3, spectrum("cell", *truth, stream))).collect(),
+            capacitance: [0.0, 0.9].map(|v| CapacitancePoint { v_store_v: v, c_store_f: 8e-15 }).to_vec(),
+            conversion: vec![spectrum("conversion", conversion, 20)],
+            comparator_out: flat(1e-12),
+            comparator_in: flat(1e-16),
+            converters: [ConverterBench { c_bit_line_f: 4e-12, gain_s_per_c: 25e3 }; 2],
+        };
+        of(&fit_noise(&data, 1.0).unwrap().fit)
+    };
+    let mean = |of: &dyn Fn(&Density) -> f64| (cells.iter().map(|cell| of(&density(*cell))).sum::<f64>() / 3.0).sqrt();
+    let truths = [
+        ("sigma_cell_white_c", mean(&|d| d.white_variance_c2(t_s))),
+        ("sigma_cell_flicker_c", mean(&|d| d.flicker_variance_c2(t_s, f_min_hz))),
+        ("sigma_cell_c", mean(&|d| d.variance_c2(t_s, f_min_hz))),
+        ("sigma_conversion_current_c", density(conversion).variance_c2(t_s, f_min_hz).sqrt()),
+    ];
+    hold("noise", &coverage(&truths, sets));
 }
 
 #[test]

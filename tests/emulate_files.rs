@@ -161,9 +161,10 @@ fn the_command_takes_levels_and_noise_from_the_table() {
     assert!(close(&calibrated, &by_library(&Options { level_errors_v, ..options.clone() })));
     assert!(!close(&calibrated, &plain));
 
-    let sigmas = table.read_sigmas().unwrap();
+    let sigmas = table.noise_sigmas().unwrap();
     let drawn = ReadNoise {
         seed: 5,
+        sigma_write_v: sigmas.write_v,
         sigma_cell_c: sigmas.cell_c,
         sigma_unsigned_c: sigmas.unsigned_c,
         sigma_signed_c: sigmas.signed_c,

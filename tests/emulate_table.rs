@@ -297,6 +297,9 @@ fn outside_the_validity_box_is_refused_or_counted() {
             run(x.clone(), &Options { outside: Outside::Clamp, quantization, ..options() }, Some(&table)).unwrap();
         assert!(clamped.clamped.of(Quantity::Stored) > 0, "{:?}", clamped.clamped);
     }
+    // A line that carries levels only does not rest at a bias.
+    let busy = Options { hold_v_wbl_v: Some(1.2), write_activity: 1.0, ..options() };
+    assert!(run(x.clone(), &busy, Some(&self::table())).is_ok());
     let bias = Options { hold_v_wbl_v: Some(1.2), ..options() };
     assert_eq!(run(x.clone(), &bias, Some(&table)).unwrap_err().kind(), Kind::OutsideValidity);
     let wide = inputs(1, 2, 65, 12);
@@ -312,6 +315,8 @@ fn what_cannot_be_emulated_is_said() {
     };
     let (kind, text) = said(x.clone(), &options(), None);
     assert!(kind == Kind::BadInput && text.contains("lookup table"), "{text}");
+    let (kind, text) = said(x.clone(), &Options { write_activity: 1.5, ..Options::default() }, None);
+    assert!(kind == Kind::BadInput && text.contains("share of the time") && text.contains("write bit line"), "{text}");
     let (kind, text) = said(x.clone(), &Options { window: 1025, lambda: -1.0, ..Options::default() }, None);
     assert!(kind == Kind::BadInput && text.contains("window") && text.contains("lambda"), "{text}");
     for (name, value) in [("NaN", f64::NAN), ("inf", f64::INFINITY), ("0.95", 0.95), ("-0.01", -0.01)] {

@@ -15,9 +15,10 @@ pub const D: usize = 64;
 /// The table that `make characterize` writes.
 const TABLE: &str = "results/luts/generic28-gain_cell_6t";
 
-/// Spread of the logarithm of the cells' leakage, and noise of a cell's and of a converter's charge at each read \[C\]:
-/// magnitudes for a benchmark, whose time does not depend on them.
+/// Spread of the logarithm of the cells' leakage, and noise of each write \[V\] and of a cell's and of a converter's charge at each
+/// read \[C\]: magnitudes for a benchmark, whose time does not depend on them.
 const LEAKAGE_SIGMA: f64 = 0.2;
+const SIGMA_WRITE_V: f64 = 7e-4;
 const SIGMA_CELL_C: f64 = 1e-17;
 const SIGMA_CONVERTER_C: f64 = 1e-15;
 
@@ -25,7 +26,7 @@ const SIGMA_CONVERTER_C: f64 = 1e-15;
 #[derive(Clone, Copy, PartialEq)]
 pub enum Cells {
     Nominal,
-    /// Mismatch and leakage of every cell, and fresh noise at every read.
+    /// Mismatch and leakage of every cell, and fresh noise at every write and read.
     Noisy,
 }
 
@@ -56,6 +57,7 @@ impl Workload {
         println!("{what}; {} instructions", array.isa().name());
         let noise = Noise {
             seed: 1,
+            sigma_write_v: SIGMA_WRITE_V,
             sigma_cell_c: SIGMA_CELL_C,
             sigma_unsigned_c: SIGMA_CONVERTER_C,
             sigma_signed_c: SIGMA_CONVERTER_C,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{OverConditions, over_conditions};
-use super::mismatch::{BOOTSTRAP, variability_cell, variability_readout, variability_write};
+use super::mismatch::{variability_cell, variability_readout, variability_write};
 use super::noise::noise;
 use super::rows::{Datasets, T_MAX_S, capacitance, charges, dataset, holds, leakage, set};
 use super::spread::{Spreads, spreads};
@@ -197,7 +197,7 @@ pub fn fit_models(datasets: &Datasets, tech: &Technology) -> Result<Models> {
         &test,
         tech.vdd_v,
         LIMITS.retention,
-        &LeakageOptions { n_bootstrap: BOOTSTRAP, ..LeakageOptions::default() },
+        &LeakageOptions::default(),
     )?;
     let all: Vec<Hold> = train.iter().chain(&test).cloned().collect();
     if let Some(first) = frozen_holds(&retention.model, &all)?.first() {

@@ -66,8 +66,13 @@ pub(super) struct EmulateArgs {
     /// Drive the table's calibrated DAC levels instead of even ones, so that the stored levels are evenly spaced
     #[arg(long, conflicts_with = "no_quantization")]
     calibrated_levels: bool,
-    /// Noise of every read from the table: what it says of write, cells and converters at a full pulse
-    #[arg(long, value_enum, value_name = "SOURCE", conflicts_with_all = ["noise_cell_c", "noise_converter_c"])]
+    /// Noise of every write and read from the table: of the stored voltage, of cells at a full pulse and of converters
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SOURCE",
+        conflicts_with_all = ["noise_write_v", "noise_cell_c", "noise_converter_c"]
+    )]
     noise: Option<NoiseSource>,
     /// Error of the DAC's voltage at each level of K and V, in volts: as many as there are levels
     #[arg(
@@ -81,12 +86,18 @@ pub(super) struct EmulateArgs {
     /// Write every stored value again after so many tokens, so that it is never older
     #[arg(long, value_name = "TOKENS")]
     refresh: Option<usize>,
+    /// Share of the time, 0 to 1, in which the write bit lines carry other tokens' levels and not their hold bias
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    write_activity: f64,
     /// Share of cells that hold the lowest or the highest level whatever is written
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = share)]
     stuck: f64,
     /// Seed of the stuck cells
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     stuck_seed: u64,
+    /// Noise of each write: standard deviation of the voltage that it leaves on a cell, in volts
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
+    noise_write_v: f64,
     /// Noise of each read: standard deviation of the charge of a cell with a pulse, in coulombs
     #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
     noise_cell_c: f64,
@@ -96,7 +107,7 @@ pub(super) struct EmulateArgs {
     /// Seed of the noise
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     noise_seed: u64,
-    /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, readout
+    /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, pairs (of cells whose pulses differ, in the swing), readout
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = part)]
     without: Vec<String>,
     /// Take the table apart into sums of integers, fifteen times faster and more: phi within 0.1 % of full scale of the evaluation cell by
@@ -115,20 +126,22 @@ enum NoiseSource {
 /// Noise as asked for; `None`: none.
 fn noise(args: &EmulateArgs, table: Option<&Table>) -> Result<Option<Noise>> {
     if args.noise == Some(NoiseSource::Table) {
-        let sigmas = table.and_then(Table::read_sigmas).ok_or_else(|| {
+        let sigmas = table.and_then(Table::noise_sigmas).ok_or_else(|| {
             let help = "make the table again with `gaincell run`, or give --noise-cell-c and --noise-converter-c";
             lacks(table, "noise", "--noise table", help)
         })?;
         return Ok(Some(Noise {
             seed: args.noise_seed,
+            sigma_write_v: sigmas.write_v,
             sigma_cell_c: sigmas.cell_c,
             sigma_unsigned_c: sigmas.unsigned_c,
             sigma_signed_c: sigmas.signed_c,
         }));
     }
-    let noisy = args.noise_cell_c != 0.0 || args.noise_converter_c != 0.0;
+    let noisy = [args.noise_write_v, args.noise_cell_c, args.noise_converter_c].iter().any(|sigma| *sigma != 0.0);
     Ok(noisy.then_some(Noise {
         seed: args.noise_seed,
+        sigma_write_v: args.noise_write_v,
         sigma_cell_c: args.noise_cell_c,
         sigma_unsigned_c: args.noise_converter_c,
         sigma_signed_c: args.noise_converter_c,
@@ -225,6 +238,7 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
     };
     let options = Options {
         refresh_tokens: args.refresh,
+        write_activity: args.write_activity,
         stuck,
         evaluation: if fast { Evaluation::Factorized } else { Evaluation::PerCell },
         physics: physics.unwrap_or_default(),

@@ -60,7 +60,8 @@ pub(crate) struct Common {
     /// one]; with `emulate`, the .npz file to write
     #[arg(long, global = true, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Technology: a name below netlists/tech/, or the path of a tech.toml [default: the sweep file's, else generic28]
+    /// Technology: a name below netlists/tech/, or the path of a tech.toml, at its nominal temperature or at another one
+    /// (generic28@85degC) [default: the sweep file's, else generic28]
     #[arg(long, global = true, value_name = "NAME|PATH")]
     tech: Option<String>,
     /// Worker processes [default: one per core]
@@ -78,7 +79,7 @@ pub(crate) struct Common {
 enum Command {
     /// The whole chain: sweeps, fits, lookup table, validation, plots, report
     #[command(
-        after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell --out /scratch/today run"
+        after_help = "Examples:\n  gaincell run\n  gaincell run --profile full --tech generic28\n  gaincell run --tech generic28@85degC\n  gaincell --out /scratch/today run"
     )]
     Run(run::RunArgs),
     /// Simulate sweeps; rows that are stored already are not simulated again

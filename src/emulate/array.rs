@@ -8,6 +8,9 @@ use super::quantize::level_code;
 use crate::error::{Error, Kind, Problem, Result};
 use crate::lut::{Bounds, CONDUCTANCE, CURRENT, Cell, CellCurves, Hold, Pchip, Pulse, Quantity, Table, Tally};
 
+/// About the noise of a write.
+const SLOPE_STEP_V: f64 = 1e-3;
+
 /// The K array's cells or the V array's.
 #[derive(Debug, Clone)]
 struct Cells {
@@ -58,11 +61,20 @@ impl TableModel {
         let mut bounds = Bounds::new(&table.validity, options.outside);
         let mut tally = Tally::default();
         let v_wbl_v = options.hold_v_wbl_v.unwrap_or(table.retention.idle_v_wbl_v);
-        let v_wbl_v = bounds.admit(Quantity::WriteBitLine, v_wbl_v, &mut tally)?;
+        let levels = options.quantization.stored.unwrap_or(table.scale.levels.stored);
+        let carried = (0..levels).map(|level| {
+            let level_v = table.scale.vdd_v * f64::from(level) / f64::from(levels - 1);
+            (level_v, options.write_activity / f64::from(levels))
+        });
+        let line = std::iter::once((v_wbl_v, 1.0 - options.write_activity)).chain(carried);
+        let line = line
+            .filter(|(_, share)| *share > 0.0)
+            .map(|(v, share)| Ok((bounds.admit(Quantity::WriteBitLine, v, &mut tally)?, share)))
+            .collect::<Result<Vec<_>>>()?;
         let oldest = options.window - 1;
         let hold = physics
             .leakage
-            .then(|| Hold::new(&table.retention, &table.validity, table.scale.token_time_s, v_wbl_v, oldest))
+            .then(|| Hold::new(&table.retention, &table.validity, table.scale.token_time_s, &line, oldest))
             .transpose()?;
         let swing = |cell: &Cell| match physics.swing {
             true => Swing { curvature: cell.curvature, on_capacitance: cell.on_capacitance, pairs: physics.pairs },
@@ -114,9 +126,7 @@ impl TableModel {
         let count = window * levels as usize;
         let (mut k, mut v) = (vec![0.0; count * k_stride], vec![0.0; count * v_stride]);
         for at in 0..count {
-            let level = at % levels as usize;
-            let error_v = self.level_errors_v.get(level).copied().unwrap_or(0.0);
-            let driven_v = self.vdd_v * level as f64 / f64::from(levels - 1) + error_v;
+            let driven_v = self.driven_v(at % levels as usize, levels);
             let mut tally = Tally::default();
             let stored_v = self.stored_v(driven_v, at / levels as usize, &mut tally)?;
             self.k.curves.state(stored_v, &mut k[at * k_stride..(at + 1) * k_stride]);
@@ -129,6 +139,12 @@ impl TableModel {
         }
         (self.k.states, self.v.states) = (k, v);
         Ok(())
+    }
+
+    /// What the DAC drives for a level [V].
+    fn driven_v(&self, level: usize, levels: u32) -> f64 {
+        let error_v = self.level_errors_v.get(level).copied().unwrap_or(0.0);
+        self.vdd_v * level as f64 / f64::from(levels - 1) + error_v
     }
 
     /// Stored voltage [V] of a cell that was driven to `driven_v` and is `age` tokens old.
@@ -200,6 +216,20 @@ impl TableModel {
     /// Current of a cell by age and level [A].
     pub(super) fn current_a(&self, array: Array, age: usize, level: usize) -> f64 {
         self.state(array, age, level)[CURRENT]
+    }
+
+    /// Slope of its current over the stored voltage [A/V], between two voltages [`SLOPE_STEP_V`] to either side.
+    pub(super) fn slope_a_per_v(&self, array: Array, age: usize, level: usize) -> Result<f64> {
+        let stored_v = self.stored_v(self.driven_v(level, self.levels.unwrap_or(2)), age, &mut Tally::default())?;
+        let curves = &self.cells(array).curves;
+        let mut state = vec![0.0; curves.stride()];
+        let mut current_a = |v_store_v: f64| -> Result<(f64, f64)> {
+            let v_store_v = self.bounds.admit(Quantity::Stored, v_store_v, &mut Tally::default())?;
+            curves.state(v_store_v, &mut state);
+            Ok((v_store_v, state[CURRENT]))
+        };
+        let ends = [current_a(stored_v - SLOPE_STEP_V)?, current_a(stored_v + SLOPE_STEP_V)?];
+        Ok((ends[1].1 - ends[0].1) / (ends[1].0 - ends[0].0))
     }
 
     /// Its conductance [S].

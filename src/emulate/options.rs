@@ -133,12 +133,18 @@ pub struct Physics {
 
 impl Physics {
     /// The names of its parts on the command line.
-    pub const NAMES: [&str; 5] = ["write-error", "leakage", "nonlinearity", "swing", "readout"];
+    pub const NAMES: [&str; 6] = ["write-error", "leakage", "nonlinearity", "swing", "pairs", "readout"];
 
     /// All of it but the part of that name; `None` if there is none.
     pub fn without(mut self, name: &str) -> Option<Physics> {
-        let parts =
-            [&mut self.write_error, &mut self.leakage, &mut self.nonlinearity, &mut self.swing, &mut self.readout];
+        let parts = [
+            &mut self.write_error,
+            &mut self.leakage,
+            &mut self.nonlinearity,
+            &mut self.swing,
+            &mut self.pairs,
+            &mut self.readout,
+        ];
         *parts.into_iter().zip(Physics::NAMES).find(|(_, known)| *known == name)?.0 = false;
         Some(self)
     }
@@ -169,14 +175,17 @@ pub struct DieSeed {
     pub sample: u64,
 }
 
-/// Noise that is drawn anew at every read: the caller's values, or a table's ([`crate::lut::Table::read_sigmas`]).
+/// Noise, drawn at every write and at every read: the caller's values, or a table's ([`crate::lut::Table::noise_sigmas`]).
 ///
-/// The sum of the independent noise of a column's cells is one normal number of known variance, so one is drawn for each
-/// column and read, keyed by (seed, head, token, array, column).
+/// A cell's stored voltage is off by one normal number from its write on, keyed by (seed, head, token, array, dimension); all reads of
+/// it have that in common. The sum of the independent noise that a column's cells add to a read is one normal number of known
+/// variance, so one is drawn for each column and read, keyed by (seed, head, token, array, column).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Noise {
     /// Seed of all draws.
     pub seed: u64,
+    /// Standard deviation of the voltage that a write leaves on a cell, kT/C and whatever else differs from write to write \[V\].
+    pub sigma_write_v: f64,
     /// Standard deviation of the charge that one cell with a pulse adds \[C\].
     pub sigma_cell_c: f64,
     /// Standard deviation of the first converter's charge, its comparator's noise \[C\].
@@ -220,6 +229,9 @@ pub struct Options {
     pub outside: Outside,
     /// Write bit-line voltage during the hold [V]; by default the table's idle voltage.
     pub hold_v_wbl_v: Option<f64>,
+    /// Share of the hold, 0 to 1, in which the write bit line carries the levels of other tokens, all equally often, and not that
+    /// voltage. Level `table` only.
+    pub write_activity: f64,
     /// Spread of cells and converters; `None`: nominal.
     pub die: Option<DieSeed>,
     /// Error of the DAC's voltage at each level [V], as many as K and V have levels; empty: none. Level `table` only.
@@ -256,6 +268,7 @@ impl Default for Options {
             physics: Physics::default(),
             outside: Outside::default(),
             hold_v_wbl_v: None,
+            write_activity: 0.0,
             die: None,
             level_errors_v: Vec::new(),
             refresh_tokens: None,
@@ -320,8 +333,14 @@ impl Options {
         if self.refresh_tokens == Some(0) {
             report("refresh_tokens", "a period of 0 tokens".into(), "1 or more, or none");
         }
-        if (!self.level_errors_v.is_empty() || self.refresh_tokens.is_some()) && self.level != Level::Table {
-            report("level", format!("{} has no DAC and no refresh", self.level.name()), "the level `table`");
+        if !(0.0..=1.0).contains(&self.write_activity) {
+            report("write_activity", format!("{} is no share of the time", self.write_activity), "0 to 1");
+        }
+        let of_the_table =
+            !self.level_errors_v.is_empty() || self.refresh_tokens.is_some() || self.write_activity != 0.0;
+        if of_the_table && self.level != Level::Table {
+            let message = format!("{} has no DAC, no write bit line and no refresh", self.level.name());
+            report("level", message, "the level `table`");
         }
         if self.stuck.iter().any(|cell| cell.level as usize >= levels) {
             report("stuck", "a cell is stuck at a level that there is not".into(), &format!("levels below {levels}"));
@@ -335,13 +354,14 @@ impl Options {
             report("leakage_sigma", "leakage differs from cell to cell on dies only".into(), "0, or a die");
         }
         if let Some(noise) = &self.noise {
-            for (key, sigma) in [
-                ("noise.sigma_cell_c", noise.sigma_cell_c),
-                ("noise.sigma_unsigned_c", noise.sigma_unsigned_c),
-                ("noise.sigma_signed_c", noise.sigma_signed_c),
+            for (key, sigma, accepted) in [
+                ("noise.sigma_write_v", noise.sigma_write_v, "0 V or more"),
+                ("noise.sigma_cell_c", noise.sigma_cell_c, "0 C or more"),
+                ("noise.sigma_unsigned_c", noise.sigma_unsigned_c, "0 C or more"),
+                ("noise.sigma_signed_c", noise.sigma_signed_c, "0 C or more"),
             ] {
                 if !(sigma >= 0.0 && sigma.is_finite()) {
-                    report(key, format!("{sigma} is not a standard deviation"), "0 C or more");
+                    report(key, format!("{sigma} is not a standard deviation"), accepted);
                 }
             }
             if self.level != Level::Table {
@@ -367,8 +387,8 @@ mod tests {
             leakage: false,
             nonlinearity: false,
             swing: false,
+            pairs: false,
             readout: false,
-            ..Physics::default()
         };
         assert_eq!(off, Some(none));
         assert_eq!(Physics::default().without("leakage"), Some(Physics { leakage: false, ..Physics::default() }));

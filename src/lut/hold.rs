@@ -1,6 +1,6 @@
 //! Stored voltage against age, from the table's dV/dt.
 //!
-//! The drift is autonomous, dV/dt = f(V) at one write bit-line voltage, so the voltage after n token times is the n-fold
+//! The drift is autonomous, dV/dt = f(V) at one write bit-line voltage or at several that it takes much faster than a cell drifts, so the voltage after n token times is the n-fold
 //! map of one token time. That map is integrated with classical Runge-Kutta, 4th order, in steps of at most a tenth of
 //! the shortest time constant on the axis (error of a step below 1e-7 of the drift in it), from starting voltages at most
 //! 5 mV apart; between these the map, which is monotone, is interpolated by PCHIP. Where the table has a relaxation, the drift begins
@@ -27,16 +27,16 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Integrates up to an age of `oldest` tokens, or the oldest valid one if that is younger, with the write bit line at
-    /// `v_wbl_v` (linearly between the table's).
+    /// Integrates up to an age of `oldest` tokens, or the oldest valid one if that is younger, with the write bit line at each voltage
+    /// of `line` \[V\] (linearly between the table's) for its share of the time.
     pub fn new(
         retention: &Retention,
         validity: &Validity,
         token_time_s: f64,
-        v_wbl_v: f64,
+        line: &[(f64, f64)],
         oldest: usize,
     ) -> Result<Hold> {
-        let rate = rate_at(retention, v_wbl_v);
+        let rate = rate_at(retention, line);
         // PCHIP is at most three times as steep as its secants.
         let steps = (token_time_s * 3.0 * rate.steepest_secant() / 0.1).ceil().max(1.0);
         if steps > MOST_STEPS as f64 {
@@ -96,15 +96,18 @@ fn moved_v(grid: &Grid, written_v: &[f64], time_s: f64) -> Vec<f64> {
     written_v.iter().map(|v| over_start.at(v.clamp(starts[0], starts[starts.len() - 1]))).collect()
 }
 
-/// dV/dt [V/s] over the stored voltage at one write bit-line voltage.
-fn rate_at(retention: &Retention, v_wbl_v: f64) -> Pchip {
+/// dV/dt [V/s] over the stored voltage, by the shares of the time that the write bit line spends at its voltages.
+fn rate_at(retention: &Retention, line: &[(f64, f64)]) -> Pchip {
     let grid = &retention.rate_v_per_s;
     let biases = &grid.axes[0].values;
-    let place = locate(biases, v_wbl_v);
-    let (low, high) = (biases[place.interval], biases[place.interval + 1]);
-    let weight = ((v_wbl_v - low) / (high - low)).clamp(0.0, 1.0);
-    let rows = grid.row(place.interval).iter().zip(grid.row(place.interval + 1));
-    let values: Vec<f64> = rows.map(|(a, b)| a * (1.0 - weight) + b * weight).collect();
+    let mut values = vec![0.0; grid.axes[1].values.len()];
+    for (v_wbl_v, share) in line {
+        let place = locate(biases, *v_wbl_v);
+        let (low, high) = (biases[place.interval], biases[place.interval + 1]);
+        let weight = ((v_wbl_v - low) / (high - low)).clamp(0.0, 1.0);
+        let rows = grid.row(place.interval).iter().zip(grid.row(place.interval + 1));
+        values.iter_mut().zip(rows).for_each(|(value, (a, b))| *value += share * (a * (1.0 - weight) + b * weight));
+    }
     Pchip::new(&grid.axes[1].values, &values)
 }
 
@@ -134,7 +137,7 @@ mod tests {
         let bounds = Bounds::new(&table.validity, Outside::Refuse);
         let dt = table.scale.token_time_s;
         for v_wbl_v in [0.2, 0.45] {
-            let hold = Hold::new(&table.retention, &table.validity, dt, v_wbl_v, 1023).unwrap();
+            let hold = Hold::new(&table.retention, &table.validity, dt, &[(v_wbl_v, 1.0)], 1023).unwrap();
             let end = V_LEAK_V + 0.1 * (v_wbl_v - 0.45);
             for v0 in [0.0, 0.1234, 0.42, 0.777, 0.9] {
                 for age in [0, 1, 17, 500, 1023] {
@@ -157,13 +160,27 @@ mod tests {
         let retention = Retention { rate_v_per_s: rate, relaxation_v: None, idle_v_wbl_v: 0.45 };
         let bounds = Bounds::new(&table.validity, Outside::Refuse);
         let dt = table.scale.token_time_s;
-        let hold = Hold::new(&retention, &table.validity, dt, 0.45, 1023).unwrap();
+        let hold = Hold::new(&retention, &table.validity, dt, &[(0.45, 1.0)], 1023).unwrap();
         for v0 in [0.0f64, 0.13, 0.33, 0.405, 0.61, 0.9] {
             let y0 = v0 - 0.4;
             let exact = 0.4 + y0 / (1.0 + 2.0 * k * y0 * y0 * 1023.0 * dt).sqrt();
             let v = hold.at(v0, 1023, &bounds, &mut Tally::default()).unwrap();
             assert!((v - exact).abs() < TOLERANCE_V, "{v0} V: {v} against {exact}");
         }
+    }
+
+    #[test]
+    fn a_line_that_carries_levels_leaks_as_the_mean_of_them() {
+        let table = synthetic::table().unwrap();
+        let bounds = Bounds::new(&table.validity, Outside::Refuse);
+        let dt = table.scale.token_time_s;
+        // Where leakage is linear in the bias, half of the time at 0.9 V and a quarter at 0 V is 0.5625 V.
+        let line = [(0.45, 0.25), (0.0, 0.25), (0.9, 0.5)];
+        let hold = Hold::new(&table.retention, &table.validity, dt, &line, 1023).unwrap();
+        let end = V_LEAK_V + 0.1 * (0.5625 - 0.45);
+        let exact = end + (0.9 - end) * (-1023.0 * dt / TAU_S).exp();
+        let v = hold.at(0.9, 1023, &bounds, &mut Tally::default()).unwrap();
+        assert!((v - exact).abs() < TOLERANCE_V, "{v} against {exact}");
     }
 
     #[test]
@@ -175,7 +192,7 @@ mod tests {
         let moved = |at: &[f64]| 4e-3 * (1.0 - at[0] / 0.9) * if at[1] == 1e-6 { 0.5 } else { at[1] / 4e-6 };
         table.retention.relaxation_v = Some(Grid::tabulate("relaxation_v", "V", vec![starts, times], moved));
         let bounds = Bounds::new(&table.validity, Outside::Refuse);
-        let hold = Hold::new(&table.retention, &table.validity, 1e-6, 0.45, 100).unwrap();
+        let hold = Hold::new(&table.retention, &table.validity, 1e-6, &[(0.45, 1.0)], 100).unwrap();
         let leak = |v0: f64, age: f64| V_LEAK_V + (v0 - V_LEAK_V) * (-age * 1e-6 / TAU_S).exp();
         for (v0, last) in [(0.0, 4e-3), (0.45, 2e-3), (0.9, 0.0)] {
             for (age, share) in [(0, 0.0), (1, 0.5), (4, 1.0), (100, 1.0)] {
@@ -190,7 +207,8 @@ mod tests {
     fn ages_beyond_the_characterized_hold_are_refused_or_counted() {
         let mut table = synthetic::table().unwrap();
         table.validity.age_s[1] = 100.0 * table.scale.token_time_s;
-        let hold = Hold::new(&table.retention, &table.validity, table.scale.token_time_s, 0.45, 1023).unwrap();
+        let hold =
+            Hold::new(&table.retention, &table.validity, table.scale.token_time_s, &[(0.45, 1.0)], 1023).unwrap();
         let mut tally = Tally::default();
         let refuse = Bounds::new(&table.validity, Outside::Refuse);
         assert!(hold.at(0.5, 100, &refuse, &mut tally).is_ok());

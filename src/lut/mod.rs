@@ -43,7 +43,7 @@ pub use file::FILE_NAME;
 pub use grid::{Axis, Grid};
 pub use hold::Hold;
 pub use interpolate::{Location, Pchip, locate, slopes};
-pub use noise::{Noise, ReadSigmas};
+pub use noise::{Noise, NoiseSigmas};
 #[cfg(feature = "dataset")]
 pub use parquet::{PARQUET_NAME, read_grids, write_parquet};
 pub use table::{

@@ -36,14 +36,18 @@ pub struct Noise {
     pub jitter_signed_s: f64,
 }
 
-/// Standard deviations of one read [C].
+/// Standard deviations that an emulator draws from, those of cells root mean squares over the stored levels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ReadSigmas {
-    /// Of a cell with a full pulse, root mean square over the stored levels: its current's noise, and that of its stored voltage.
+pub struct NoiseSigmas {
+    /// Of the stored voltage, once per write [V].
+    pub write_v: f64,
+    /// What that does to the charge of a full pulse, the same at every read of the value [C].
+    pub written_c: f64,
+    /// Of a cell's charge with a full pulse, by its current's noise, at every read [C].
     pub cell_c: f64,
-    /// Of the first converter.
+    /// Of the charge that the first converter sees, at every conversion [C].
     pub unsigned_c: f64,
-    /// Of the second converter.
+    /// Of the second converter [C].
     pub signed_c: f64,
 }
 
@@ -82,9 +86,8 @@ impl Noise {
 }
 
 impl Table {
-    /// What an emulator draws at each read; `None` if the table has no noise. The noise of the stored voltage is that of the write: it
-    /// stays while the value is stored, and an emulator that draws it at every read has each read right, not their correlation.
-    pub fn read_sigmas(&self) -> Option<ReadSigmas> {
+    /// What an emulator draws at each write and read; `None` if the table has no noise.
+    pub fn noise_sigmas(&self) -> Option<NoiseSigmas> {
         let noise = self.noise.as_ref()?;
         let curve = |grid: &Grid| Pchip::new(&grid.axes[0].values, &grid.values);
         let (sigma_v, white) = (curve(&noise.sigma_stored_v), curve(&noise.white_a2_per_hz));
@@ -93,15 +96,22 @@ impl Table {
         let [low, high] = self.validity.v_store_v;
         let t = self.scale.t_max_s;
         let n = self.scale.levels.stored;
-        let variance = |k: u32| {
+        // Variances of the stored voltage, of what it does to a charge, and of the current's.
+        let variances = |k: u32| {
             let v = (self.scale.vdd_v * f64::from(k) / f64::from(n - 1)).clamp(low + SLOPE_STEP_V, high - SLOPE_STEP_V);
             let slope = (current.at(v + SLOPE_STEP_V) - current.at(v - SLOPE_STEP_V)) / (2.0 * SLOPE_STEP_V);
             let density = Density { white: white.at(v), flicker: flicker.at(v), exponent: exponent.at(v) };
-            let read = density.variance_c2(t, noise.f_min_hz);
-            read + (slope * t * sigma_v.at(v)).powi(2)
+            let stored = sigma_v.at(v);
+            [stored * stored, (slope * t * stored).powi(2), density.variance_c2(t, noise.f_min_hz)]
         };
-        let mean = (0..n).map(variance).sum::<f64>() / f64::from(n);
-        Some(ReadSigmas { cell_c: mean.sqrt(), unsigned_c: noise.sigma_unsigned_c, signed_c: noise.sigma_signed_c })
+        let over_levels = |part: usize| ((0..n).map(|k| variances(k)[part]).sum::<f64>() / f64::from(n)).sqrt();
+        Some(NoiseSigmas {
+            write_v: over_levels(0),
+            written_c: over_levels(1),
+            cell_c: over_levels(2),
+            unsigned_c: noise.sigma_unsigned_c,
+            signed_c: noise.sigma_signed_c,
+        })
     }
 }
 
@@ -129,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn a_read_draws_the_current_and_the_stored_voltage() {
+    fn a_write_draws_the_stored_voltage_and_a_read_the_current() {
         let mut table = synthetic::table().unwrap();
-        assert_eq!(table.read_sigmas(), None);
+        assert_eq!(table.noise_sigmas(), None);
         table.noise = Some(noise());
-        let white = table.read_sigmas().unwrap();
+        let white = table.noise_sigmas().unwrap();
         assert!((white.cell_c / (0.5 * 6e-25 * 15e-9f64).sqrt() - 1.0).abs() < 1e-9);
-        assert_eq!((white.unsigned_c, white.signed_c), (1e-15, 1.1e-15));
+        assert_eq!((white.write_v, white.written_c, white.unsigned_c, white.signed_c), (0.0, 0.0, 1e-15, 1.1e-15));
         // 1 mV of stored noise moves the charge by 1 mV times the slope of p: 13.6 + ... units of 8 fC per volt.
         let section = table.noise.as_mut().unwrap();
         section.white_a2_per_hz.values = vec![0.0; 2];
@@ -143,8 +153,9 @@ mod tests {
         let slope = |y: f64| 13.61226063 - 2.0 * 2.62044562 * y + 3.0 * 46.05483778 * y * y;
         let mean = (0..8).map(|k| slope(0.9 * f64::from(k) / 7.0 - 0.45).powi(2)).sum::<f64>() / 8.0;
         let by_hand = 1e-3 * mean.sqrt() * synthetic::CHARGE_PER_UNIT_C;
-        let found = table.read_sigmas().unwrap().cell_c;
-        assert!((found / by_hand - 1.0).abs() < 2e-3, "{found} {by_hand}");
+        let found = table.noise_sigmas().unwrap();
+        assert!((found.written_c / by_hand - 1.0).abs() < 2e-3, "{} {by_hand}", found.written_c);
+        assert!((found.write_v / 1e-3 - 1.0).abs() < 1e-12 && found.cell_c == 0.0, "{found:?}");
     }
 
     #[test]

@@ -247,8 +247,8 @@ fn budgets() -> Vec<Budget> {
     vec![
         budget("ideal", "phi", &EFFECTS, 1.0),
         budget("ideal", "output", &EFFECTS, 1.0),
-        budget("spice", "phi", &EFFECTS[..5], -1.0),
-        budget("spice", "output", &EFFECTS[..5], -1.0),
+        budget("spice", "phi", &EFFECTS[..6], -1.0),
+        budget("spice", "output", &EFFECTS[..6], -1.0),
     ]
 }
 

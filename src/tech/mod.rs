@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Problem, Result};
-use crate::units::Unit;
+use crate::units::{Unit, parse_quantity};
 
 pub use place::Place;
 pub use read::{supply_of, written_for};
@@ -164,13 +164,18 @@ pub struct Technology {
 }
 
 impl Technology {
-    /// Finds a technology by name below `technologies`, or by the path of its `tech.toml` or of the folder that holds it.
+    /// Finds a technology by name below `technologies`, or by the path of its `tech.toml` or of the folder that holds it; `name` may go
+    /// on with a temperature, as in `generic28@85degC`: the same technology, with that as its nominal temperature and with that name.
     ///
     /// # Errors
-    /// [`Kind::UnknownTech`] with the names that exist; whatever is wrong in its file.
+    /// [`Kind::UnknownTech`] with the names that exist, or for a temperature that is none or lies outside the technology's range;
+    /// whatever is wrong in its file.
     pub fn find(name: &str, technologies: &Path) -> Result<Technology> {
         match Technology::file_of(name, technologies) {
-            Some(path) => Technology::read(&path),
+            Some(path) => match temperature_in(name) {
+                Some((_, temperature)) => Technology::read(&path)?.at(temperature),
+                None => Technology::read(&path),
+            },
             None => Err(Problem::new(Kind::UnknownTech, format!("technology `{name}` is not known"))
                 .accepted(format!("{}, or the path of a tech.toml", known(technologies).join(", ")))
                 .help(format!("add {}/tech.toml", technologies.join(name).display()))
@@ -178,8 +183,31 @@ impl Technology {
         }
     }
 
+    /// The technology at another nominal temperature, as it is written after the `@`.
+    fn at(mut self, written: &str) -> Result<Technology> {
+        let problem = |message: String, accepted: String| {
+            Err(Problem::new(Kind::UnknownTech, message).file(&self.file).accepted(accepted).into())
+        };
+        let temperature_degc = match parse_quantity(written, Unit::Celsius) {
+            Ok(temperature_degc) => temperature_degc,
+            Err(wrong) => return problem(wrong, format!("a temperature, as in {}@85degC", self.name)),
+        };
+        match self.temperature_range_degc {
+            Some((low, high)) if !(low..=high).contains(&temperature_degc) => problem(
+                format!("the models of `{}` do not hold at {temperature_degc} degC", self.name),
+                format!("{low} to {high} degC"),
+            ),
+            _ => {
+                self.name = format!("{}@{temperature_degc}degC", self.name);
+                self.temperature_degc = temperature_degc;
+                Ok(self)
+            }
+        }
+    }
+
     /// The `tech.toml` that `name` means, as [`Technology::find`] looks for it.
     pub fn file_of(name: &str, technologies: &Path) -> Option<PathBuf> {
+        let name = temperature_in(name).map_or(name, |(name, _)| name);
         let candidates =
             [PathBuf::from(name), PathBuf::from(name).join("tech.toml"), technologies.join(name).join("tech.toml")];
         candidates.into_iter().find(|path| path.is_file() && path.extension().is_some_and(|e| e == "toml"))
@@ -229,6 +257,12 @@ impl Technology {
     }
 }
 
+/// A technology's name and the temperature that is written behind it; a path that exists is only a path.
+fn temperature_in(name: &str) -> Option<(&str, &str)> {
+    let parts = name.rsplit_once('@').filter(|(name, temperature)| !name.is_empty() && !temperature.contains('/'));
+    parts.filter(|_| !Path::new(name).exists())
+}
+
 /// What a file at `file` means by the technology `name`: a path beside it if there is one, else the name itself.
 pub fn named_in(file: &Path, name: &str) -> String {
     let beside = file.parent().unwrap_or(Path::new(".")).join(name);
@@ -264,7 +298,29 @@ mod tests {
         let error = Technology::find("yours", dir.path()).unwrap_err();
         assert_eq!(error.kind(), Kind::UnknownTech);
         assert!(error.problems()[0].accepted.as_deref().is_some_and(|a| a.starts_with("mine")));
+        // With a temperature it is the same unknown one.
+        assert!(Technology::find("yours@85degC", dir.path()).unwrap_err().to_string().contains("mine"));
         let incomplete = Technology::find("mine", dir.path()).unwrap_err();
         assert!(incomplete.problems().iter().any(|p| p.key.as_deref() == Some("vdd")));
+    }
+
+    #[test]
+    fn a_technology_may_be_asked_for_at_a_temperature() {
+        let technologies = Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech");
+        let find = |name: &str| Technology::find(name, &technologies);
+        let (nominal, hot) = (find("generic28").unwrap(), find("generic28@85degC").unwrap());
+        assert_eq!((hot.temperature_degc, hot.name.as_str()), (85.0, "generic28@85degC"));
+        assert_eq!((nominal.temperature_degc, &nominal.hash), (27.0, &hot.hash));
+        assert_eq!(find("generic28@-40degC").unwrap().temperature_degc, -40.0);
+        // What a run was made with is found again by its name.
+        assert_eq!(find(&hot.name).unwrap().name, hot.name);
+        for (name, said) in [
+            ("generic28@300degC", "-40 to 125 degC"),
+            ("generic28@85", "has no unit"),
+            ("generic28@warm", "as in generic28@85degC"),
+        ] {
+            let error = find(name).unwrap_err();
+            assert!(error.kind() == Kind::UnknownTech && error.to_string().contains(said), "{error}");
+        }
     }
 }

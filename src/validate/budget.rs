@@ -15,25 +15,28 @@ use super::stimuli::{AgeClass, Size, Stimuli};
 use super::verdict::ValidationCase;
 use crate::emulate::{Counter, Die, Draws, Extent, Fidelity, Options, Physics, Quantization, TableModel, Tile};
 use crate::error::{Kind, Problem, Result};
-use crate::lut::{Cell, Table, Tally};
+use crate::lut::{Cell, Column, NoiseSigmas, Table, Tally};
 use crate::rng;
 
 /// Effects, in the order of the signal: the table's physics, then what differs from die to die, from read to read, and the counter.
-pub const EFFECTS: [&str; 9] = [
+pub const EFFECTS: [&str; 11] = [
     "write-error",
     "leakage",
     "nonlinearity",
     "swing",
+    "pairs",
     "readout",
     "cell-mismatch",
     "converter-mismatch",
-    "noise",
+    "write-noise",
+    "read-noise",
     "counter",
 ];
-const CELL_MISMATCH: usize = 5;
-const CONVERTER_MISMATCH: usize = 6;
-const NOISE: usize = 7;
-const COUNTER: usize = 8;
+const CELL_MISMATCH: usize = 6;
+const CONVERTER_MISMATCH: usize = 7;
+const WRITE_NOISE: usize = 8;
+const READ_NOISE: usize = 9;
+const COUNTER: usize = 10;
 /// Effects among which Shapley values are taken: 64 subsets.
 const SHARED_AMONG: usize = 6;
 /// Boltzmann's constant [J/K].
@@ -86,9 +89,9 @@ pub struct BudgetSetup {
 
 /// Against ideal attention arithmetic: budgets of phi and of the output.
 ///
-/// Noise is the charge that resetting a bit line leaves on it, `sqrt(k T C)` (J. B. Johnson, H. Nyquist, Phys. Rev. 32, 97 and 110
-/// (1928)), with what the table says of its cells (at a full pulse, an upper bound) and converters, drawn for every read. A table
-/// without variability has neither noise nor mismatch in its budget.
+/// Noise of reads is the charge that resetting a bit line leaves on it, `sqrt(k T C)` (J. B. Johnson, H. Nyquist, Phys. Rev. 32, 97 and 110
+/// (1928)), or what the table says of its cells (at a full pulse, an upper bound) and converters; noise of writes is what the table
+/// says of the stored voltage. A table without variability has neither noise nor mismatch in its budget.
 ///
 /// # Errors
 /// The table's; [`Kind::OutsideValidity`] if a stored voltage leaves it.
@@ -96,7 +99,7 @@ pub fn budget_ideal(table: &Table, setup: BudgetSetup) -> Result<Vec<Budget>> {
     let bench = Ideal::new(table, setup)?;
     let mut effects: Vec<usize> = (0..EFFECTS.len()).collect();
     if table.variability.is_none() {
-        effects.retain(|effect| ![CELL_MISMATCH, CONVERTER_MISMATCH, NOISE].contains(effect));
+        effects.retain(|effect| !(CELL_MISMATCH..=READ_NOISE).contains(effect));
     }
     let shape = Shape {
         tech: table.technology.clone(),
@@ -260,9 +263,10 @@ impl<'a> Ideal<'a> {
 
     /// The draws of a tile with these effects; none if none of them is on.
     fn draws(&self, on: &[usize], t: usize) -> Option<Draws> {
-        let [cells, converters, noise] = [CELL_MISMATCH, CONVERTER_MISMATCH, NOISE].map(|effect| on.contains(&effect));
+        let [cells, converters, writes, reads] =
+            [CELL_MISMATCH, CONVERTER_MISMATCH, WRITE_NOISE, READ_NOISE].map(|effect| on.contains(&effect));
         let mut draws = self.draws.get(t)?.clone();
-        if !(cells || converters || noise) {
+        if !(cells || converters || writes || reads) {
             return None;
         }
         if !cells {
@@ -273,19 +277,28 @@ impl<'a> Ideal<'a> {
             draws.unsigned.fill([0.0; 2]);
             draws.signed.fill([0.0; 2]);
         }
-        if noise {
-            let kelvin = ZERO_CELSIUS_K + self.table.scale.temperature_degc;
-            let drawn = self.table.read_sigmas();
-            let [cell_c, unsigned_c, signed_c] = drawn.map_or([0.0; 3], |s| [s.cell_c, s.unsigned_c, s.signed_c]);
-            let pulses = self.tiles[t].q.iter().filter(|q| **q > 0.0).count() as f64;
-            for (name, column, own_c, read, pulses) in [
-                ("k", &self.table.column_k, unsigned_c, &mut draws.unsigned, pulses),
-                ("v", &self.table.column_v, signed_c, &mut draws.signed, self.size.rows as f64),
+        // Without a section of its own, a table still has the noise of a bit line's reset.
+        let kelvin = ZERO_CELSIUS_K + self.table.scale.temperature_degc;
+        let reset_c = |column: &Column| (BOLTZMANN_J_PER_K * kelvin * column.c_bit_line_f).sqrt();
+        let sigmas = self.table.noise_sigmas().unwrap_or(NoiseSigmas {
+            write_v: 0.0,
+            written_c: 0.0,
+            cell_c: 0.0,
+            unsigned_c: reset_c(&self.table.column_k),
+            signed_c: reset_c(&self.table.column_v),
+        });
+        let pulses = self.tiles[t].q.iter().filter(|q| **q > 0.0).count() as f64;
+        for (name, own_c, column, pulses) in [
+            ("k", sigmas.unsigned_c, &mut draws.unsigned, pulses),
+            ("v", sigmas.signed_c, &mut draws.signed, self.size.rows as f64),
+        ] {
+            // Each tile is read once: what its writes left is one more draw for each column.
+            for (drawn, of, sigma_c) in [
+                (writes, "write", pulses.sqrt() * sigmas.written_c),
+                (reads, "read", own_c.hypot(pulses.sqrt() * sigmas.cell_c)),
             ] {
-                let reset_c2 = BOLTZMANN_J_PER_K * kelvin * column.c_bit_line_f;
-                let sigma_c = (reset_c2 + own_c.powi(2) + pulses * cell_c.powi(2)).sqrt();
-                for (j, spread) in read.iter_mut().enumerate() {
-                    spread[0] += sigma_c * rng::normal(self.setup.seed, t as u64, &format!("{name}{j}"), "read");
+                for (j, offset) in column.iter_mut().enumerate().filter(|_| drawn) {
+                    offset[0] += sigma_c * rng::normal(self.setup.seed, t as u64, &format!("{name}{j}"), of);
                 }
             }
         }

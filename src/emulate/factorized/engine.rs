@@ -3,9 +3,9 @@
 use super::cells::{Places, RUN};
 use super::keys::{Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
 use super::levels::Levelled;
-use super::noise::{Normals, Read};
+use super::noise::{Draw, Normals, of_tile};
 use super::simd::{Isa, LANES};
-use super::spread::{HeadSpread, padded};
+use super::spread::{HeadSpread, of_a_write, padded};
 use super::store::Store;
 use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
 use super::{Budget, Refusal};
@@ -39,15 +39,19 @@ pub struct Factorized {
     pub(super) step: f64,
     /// By head; none for nominal cells.
     pub(super) spreads: Vec<HeadSpread>,
-    noise: Option<(Normals, Sigmas)>,
+    pub(super) noise: Option<Noise>,
     pub(super) stuck: Vec<StuckCell>,
 }
 
-/// Standard deviations in units of S and A: of a cell with a pulse, and of the converter.
-#[derive(Debug, Clone, Copy)]
-struct Sigmas {
-    k: [f32; 2],
-    v: [f32; 2],
+/// Noise, ready to be drawn; arrays are K and V.
+#[derive(Debug, Clone)]
+pub(super) struct Noise {
+    pub source: Normals,
+    /// Standard deviations in units of S and A, by array: of a cell with a pulse, and of the converter.
+    reads: [[f32; 2]; 2],
+    /// By array and level, what one standard deviation of the stored voltage adds to a cell: see [`of_a_write`]. `None`: writes have
+    /// no noise.
+    pub writes: Option<[[[f32; 2]; 8]; 2]>,
 }
 
 /// Room that queries need; kept between them.
@@ -66,8 +70,10 @@ pub(super) struct Work {
     weights: ValueWeights,
     pulses: Pulses,
     sums: Sums,
-    words: Vec<f32>,
-    normals: Vec<f32>,
+    pub(super) words: Vec<f32>,
+    pub(super) normals: Vec<f32>,
+    /// What the cells of a write differ by.
+    pub(super) numbers: Vec<[i16; 2]>,
     /// Shape (queries, columns).
     pub(super) counts: Vec<f32>,
 }
@@ -120,9 +126,19 @@ impl Factorized {
         let unit_c = model.converter(Array::K).charge_per_unit_c();
         let noise = options.noise.as_ref().map(|noise| {
             let of = |sigma_c: f64| (sigma_c / unit_c) as f32;
-            let k = [of(noise.sigma_cell_c), of(noise.sigma_unsigned_c)];
-            (Normals::new(noise.seed), Sigmas { k, v: [k[0], of(noise.sigma_signed_c)] })
+            let cell = of(noise.sigma_cell_c);
+            let written = |array: Array| {
+                let numbers = of_a_write(model, array, &budget, units[array as usize], noise.sigma_write_v);
+                numbers.map_err(|error| Refusal::new(error.to_string()))
+            };
+            let writes = match noise.sigma_write_v {
+                0.0 => None,
+                _ => Some([written(Array::K)?, written(Array::V)?]),
+            };
+            let reads = [[cell, of(noise.sigma_unsigned_c)], [cell, of(noise.sigma_signed_c)]];
+            Ok(Noise { source: Normals::new(noise.seed), reads, writes })
         });
+        let noise = noise.transpose()?;
         Ok(Factorized {
             spreads,
             noise,
@@ -322,6 +338,7 @@ impl Factorized {
             window: self.budget.window as f32,
             later,
             drives: &self.drives,
+            differ: store.spread.is_some(),
             spread: spread.map(|spread| [&spread.unsigned[0][slots.clone()], &spread.unsigned[1][slots.clone()]]),
             noise,
             s,
@@ -366,6 +383,7 @@ impl Factorized {
             sums,
             pulses,
             later,
+            differ: store.spread.is_some(),
             spread: spread.map(|spread| [&spread.signed[0][columns.clone()], &spread.signed[1][columns]]),
             noise,
             counts: &mut *counts,
@@ -383,10 +401,10 @@ impl Factorized {
         [words, normals]: [&'w mut Vec<f32>; 2],
         on: f32,
     ) -> Option<(&'w [f32], f32)> {
-        let (source, sigmas) = self.noise.as_ref()?;
-        let (second, [cell, converter]) = if array == Array::K { (0, sigmas.k) } else { (1, sigmas.v) };
-        let of = Read { head: head as u32, token: read.token as u32, array: (2 * read.tile + second) as u32 };
-        source.fill(self.isa, of, words, normals);
+        let noise = self.noise.as_ref()?;
+        let [cell, converter] = noise.reads[array as usize];
+        let draw = Draw { head: head as u32, token: read.token as u32, array: of_tile(read.tile, array as usize) };
+        noise.source.fill(self.isa, draw, words, normals);
         Some((normals, (on * cell * cell + converter * converter).sqrt()))
     }
 }

@@ -49,8 +49,7 @@ impl<'a> FactorizedHead<'a> {
     /// Errors: [`Kind::BadInput`] for another length, NaN, or a voltage outside [0, vdd].
     pub fn write(&mut self, k_v: &[f32], v_v: &[f32]) -> Result<()> {
         let (k_v, v_v) = (self.checked("K", k_v, self.array.vdd_v)?, self.checked("V", v_v, self.array.vdd_v)?);
-        let (slot, codes) = (self.tokens % self.array.window(), &mut self.work.codes);
-        self.array.write(&mut self.store, slot, k_v, v_v, codes);
+        self.array.write(&mut self.store, self.tokens, k_v, v_v, &mut self.work);
         self.tokens += 1;
         Ok(())
     }

@@ -247,6 +247,8 @@ pub struct KeyPass<'a> {
     /// Tokens between the query and the age of the weights.
     pub later: f32,
     pub drives: &'a Drives,
+    /// Whether cells differ from nominal ones, so that the sums of their differences were taken.
+    pub differ: bool,
     /// A die's converters of these slots: gain, offset in units of S.
     pub spread: Option<[&'a [f32]; 2]>,
     /// Normal numbers and their standard deviation in units of S.
@@ -287,7 +289,7 @@ impl Vectorized for KeyPass<'_> {
                 current = m.add_product(current, of(&self.sums.slope), m.splat(cells.slope_unit * self.later));
             }
             let rest = m.add_product(m.load(rest), m.load(change), age);
-            if self.spread.is_some() {
+            if self.differ {
                 let [constant, slope] = &self.sums.deltas;
                 let aged = m.scale(age, cells.current_unit / self.window);
                 current = m.add_product(current, of(constant), m.splat(cells.current_unit));

@@ -7,7 +7,8 @@
 //! a converter is steeper than its full scale over its range, as at a dead zone's ends, that steepness multiplies it. What cannot be taken apart is refused with the reason, and [`super::run`]
 //! then evaluates cell by cell.
 //!
-//! A die adds two sums for what its cells differ (`spread`), and noise one normal number per column and read (`noise`).
+//! A die adds two sums for what its cells differ (`spread`), and noise one normal number per column and read and, in
+//! those two sums, one per cell and write (`noise`).
 //!
 //! Equal inputs give equal bits on any processor and number of threads, in prefill and in decode: integers are exact, and
 //! single precision is evaluated in one order everywhere (`simd`, `lanes`).

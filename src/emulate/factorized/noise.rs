@@ -1,4 +1,4 @@
-//! Normal numbers by the name of a read, many at a time.
+//! Normal numbers by the name of a read or a write, many at a time.
 //!
 //! Philox4x32-10 ([`crate::rng::philox4x32`]), keyed by the seed, counts in columns; each of its words is a place on the
 //! tabulated normal quantile, between whose points it is a line. The table ends at the probability of half a point, 3.7
@@ -17,14 +17,22 @@ pub struct Normals {
     quantiles: Box<[f32; POINTS]>,
 }
 
-/// The read that numbers belong to.
+/// The read or write that numbers belong to.
 #[derive(Debug, Clone, Copy)]
-pub struct Read {
+pub struct Draw {
     pub head: u32,
     /// Low bits of the token's number; a sequence may be longer than fits.
     pub token: u32,
-    /// Which array of which tile.
+    /// Which array of which tile is read, [`of_tile`], or which is written, [`OF_WRITE`].
     pub array: u32,
+}
+
+/// [`Draw::array`] of writes, K and V; no tile has a number so high.
+pub const OF_WRITE: [u32; 2] = [u32::MAX - 1, u32::MAX];
+
+/// [`Draw::array`] of a read of a tile's K array (0) or V array (1).
+pub fn of_tile(tile: usize, array: usize) -> u32 {
+    (2 * tile + array) as u32
 }
 
 impl Normals {
@@ -38,12 +46,12 @@ impl Normals {
         Normals { seed, quantiles }
     }
 
-    /// Numbers for the columns of a read, the first for column 0; whole lanes.
-    pub fn fill(&self, isa: Isa, read: Read, words: &mut Vec<f32>, out: &mut [f32]) {
+    /// Numbers for the columns of a read or the cells of a write, the first for number 0; whole lanes.
+    pub fn fill(&self, isa: Isa, draw: Draw, words: &mut Vec<f32>, out: &mut [f32]) {
         words.clear();
         let key = [self.seed as u32, (self.seed >> 32) as u32];
         for block in 0..out.len().div_ceil(4) {
-            let drawn = philox4x32([block as u32, read.array, read.token, read.head], key);
+            let drawn = philox4x32([block as u32, draw.array, draw.token, draw.head], key);
             // The upper 24 bits, which single precision holds.
             words.extend(drawn.map(|word| (word >> 8) as f32));
         }
@@ -81,7 +89,7 @@ mod tests {
         let (mut words, mut all) = (Vec::new(), Vec::new());
         let mut draw = |head: u32, token: u32, array: u32, isa: Isa| {
             let mut out = [0.0; 64];
-            normals.fill(isa, Read { head, token, array }, &mut words, &mut out);
+            normals.fill(isa, Draw { head, token, array }, &mut words, &mut out);
             out
         };
         for token in 0..1000 {

@@ -50,7 +50,7 @@ impl Factorized {
             .enumerate()
             .map(|(sequence, (k_v, v_v))| {
                 let mut store = self.store(sequence % heads);
-                self.write_all(&mut store, 0..early, k_v, v_v, &mut Vec::new());
+                self.write_all(&mut store, 0..early, k_v, v_v, &mut Work::default());
                 store
             })
             .collect();
@@ -77,9 +77,9 @@ impl Factorized {
                 } else {
                     let mut store = self.store(sequence % heads);
                     let before = queries.start + 1 - window;
-                    self.write_all(&mut store, before..queries.start, k_v, v_v, &mut work.codes);
+                    self.write_all(&mut store, before..queries.start, k_v, v_v, work);
                     for token in queries.clone() {
-                        self.write_all(&mut store, token..token + 1, k_v, v_v, &mut work.codes);
+                        self.write_all(&mut store, token..token + 1, k_v, v_v, work);
                         let at = token - queries.start;
                         let kept = results.kept(at..at + 1, early);
                         self.attend(&store, token, &q[token * d..(token + 1) * d], work, kept);
@@ -97,12 +97,12 @@ impl Factorized {
         tokens: std::ops::Range<usize>,
         k_v: &[T],
         v_v: &[T],
-        codes: &mut Vec<u8>,
+        work: &mut Work,
     ) {
         let d = self.d();
         for token in tokens {
             let cells = token * d..(token + 1) * d;
-            self.write(store, token % self.window(), &k_v[cells.clone()], &v_v[cells], codes);
+            self.write(store, token, &k_v[cells.clone()], &v_v[cells], work);
         }
     }
 }

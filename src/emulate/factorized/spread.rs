@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::Refusal;
+use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::{Array, Die};
 
@@ -39,13 +39,13 @@ impl HeadSpread {
                 .map(|cell| {
                     let mut numbers = [[0; 2]; 8];
                     for (level, numbers) in numbers.iter_mut().enumerate().take(levels) {
-                        let [constant, slope] = line(|share| {
-                            let age = ((window - 1) as f64 * share).round() as usize;
+                        let [constant, slope] = line(SHARES.map(|share| {
+                            let age = age_at(share, window);
                             let reached = die.age_of(array, cell, age, window - 1);
                             let own = model.current_a(array, reached, level)
                                 + model.delta_a(die, array, cell, reached, level);
                             (own - model.current_a(array, age, level)) * scale
-                        });
+                        }));
                         *numbers = [whole(constant)?, whole(slope)?];
                     }
                     Some(numbers)
@@ -70,14 +70,44 @@ impl HeadSpread {
     }
 }
 
+/// What one standard deviation of a write's noise adds to each level's cell: constant and slope over the age, in weights of `unit`.
+///
+/// The stored voltage's deviation is taken to keep its size while the cell leaks, and its own pulses' edges to be the nominal ones.
+pub fn of_a_write(
+    model: &TableModel,
+    array: Array,
+    budget: &Budget,
+    unit: f64,
+    sigma_v: f64,
+) -> crate::Result<[[f32; 2]; 8]> {
+    let scale = model.t_max_s() / (model.converter(array).charge_per_unit_c() * unit) * sigma_v;
+    let mut numbers = [[0.0; 2]; 8];
+    for (level, numbers) in numbers.iter_mut().enumerate().take(budget.levels) {
+        let mut slopes = [0.0; SHARES.len()];
+        for (slope, share) in slopes.iter_mut().zip(SHARES) {
+            *slope = model.slope_a_per_v(array, age_at(share, budget.window), level)? * scale;
+        }
+        *numbers = line(slopes).map(|number| number as f32);
+    }
+    Ok(numbers)
+}
+
+/// A cell's two numbers with what its write's noise adds.
+pub fn with_noise(own: [i16; 2], noise: [f32; 2], normal: f32) -> [i16; 2] {
+    [0, 1].map(|k| (f32::from(own[k]) + noise[k] * normal).round().clamp(-GREATEST as f32, GREATEST as f32) as i16)
+}
+
+fn age_at(share: f64, window: usize) -> usize {
+    ((window - 1) as f64 * share).round() as usize
+}
+
 fn whole(x: f64) -> Option<i16> {
     (x.abs() < GREATEST).then(|| x.round() as i16)
 }
 
-/// Constant and slope of the least-squares line through a function of the share.
-fn line(of: impl Fn(f64) -> f64) -> [f64; 2] {
+/// Constant and slope of the least-squares line through values at the shares.
+fn line(y: [f64; SHARES.len()]) -> [f64; 2] {
     let mean_x = SHARES.iter().sum::<f64>() / SHARES.len() as f64;
-    let y = SHARES.map(&of);
     let mean_y = y.iter().sum::<f64>() / y.len() as f64;
     let sxx: f64 = SHARES.iter().map(|x| (x - mean_x).powi(2)).sum();
     let sxy: f64 = SHARES.iter().zip(&y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();

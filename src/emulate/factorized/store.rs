@@ -1,9 +1,11 @@
 //! What a head stores: codes of its cells, in the orders of the inner loops.
 
-use super::engine::Factorized;
+use super::engine::{Factorized, Work};
 use super::keys;
 use super::levels::Levelled;
+use super::noise::{Draw, OF_WRITE};
 use super::simd::{GROUP, column_place, wide_key_place};
+use super::spread::with_noise;
 use crate::emulate::die::Array;
 use crate::emulate::stuck::StuckCell;
 
@@ -18,8 +20,8 @@ pub(super) struct Store {
     pub rests: [Vec<f32>; 2],
     /// The head that these cells are.
     pub head: usize,
-    /// Of a die, both numbers of [`HeadSpread`] for what is stored: K in the order of weights, V of shape (tiles, row pairs,
-    /// columns, 2).
+    /// Of a die, both numbers of [`HeadSpread`] for what is stored, and what its writes' noise adds: K in the order of weights, V of
+    /// shape (tiles, row pairs, columns, 2).
     pub spread: Option<[[Vec<i16>; 2]; 2]>,
 }
 
@@ -30,18 +32,21 @@ impl Factorized {
         // Rows that hold nothing have the codes of level 0, like written ones.
         let values = (0..slots * self.columns).map(|at| 8 * (at % 2) as u8).collect();
         let keys = (0..slots * self.d_padded).map(|at| 8 * (at / 4 % 2) as u8).collect();
-        let spread = (!self.spreads.is_empty()).then(|| {
+        let differ = !self.spreads.is_empty() || self.noise.as_ref().is_some_and(|noise| noise.writes.is_some());
+        let spread = differ.then(|| {
             let zeros = |width: usize| [vec![0; slots * width], vec![0; slots * width]];
             [zeros(self.d_padded), zeros(self.columns)]
         });
         Store { keys, values, rests: [vec![0.0; slots], vec![0.0; slots]], head, spread }
     }
 
-    /// Writes a token's K and V (d each) [V], at the converters' levels, into a slot.
-    pub(super) fn write<T: Levelled>(&self, store: &mut Store, slot: usize, k_v: &[T], v_v: &[T], codes: &mut Vec<u8>) {
+    /// Writes K and V (d each) [V] of token number `token`, at the converters' levels, into its slot.
+    pub(super) fn write<T: Levelled>(&self, store: &mut Store, token: usize, k_v: &[T], v_v: &[T], work: &mut Work) {
+        let slot = token % self.budget.window;
         let row = slot / self.tile_tokens * self.rows + slot % self.tile_tokens;
         let levels = self.budget.levels as u32;
         let stuck = StuckCell::of_slot(&self.stuck, store.head, slot);
+        let Work { codes, words, normals, numbers, .. } = work;
         T::codes(self.isa, k_v, self.vdd_v, levels, codes);
         put(stuck, Array::K, codes);
         let block = &mut store.keys[row / GROUP * GROUP * self.d_padded..][..GROUP * self.d_padded];
@@ -52,13 +57,12 @@ impl Factorized {
         }
         let [rest, change] = self.keys.rest(codes);
         (store.rests[0][row], store.rests[1][row]) = (rest, change);
-        let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
-        if let Some(([keys, _], spread)) = spread {
+        if let Some([keys, _]) = store.spread.as_mut() {
             let first = row / GROUP * GROUP * self.d_padded;
-            for (dimension, code) in codes.iter().enumerate() {
-                let numbers = spread.k[slot * spread.d + dimension][usize::from(*code)];
+            self.differences(Array::K, store.head, token, codes, [words, normals], numbers);
+            for (dimension, numbers) in numbers.iter().enumerate() {
                 let at = first + wide_key_place(row % GROUP, dimension);
-                keys.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
+                keys.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = *number);
             }
         }
         T::codes(self.isa, v_v, self.vdd_v, levels, codes);
@@ -67,13 +71,42 @@ impl Factorized {
         for (column, code) in codes.iter().enumerate() {
             pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
         }
-        let spread = store.spread.as_mut().zip(self.spreads.get(store.head));
-        if let Some(([_, values], spread)) = spread {
-            for (column, code) in codes.iter().enumerate() {
-                let numbers = spread.v[slot * spread.d + column][usize::from(*code)];
+        if let Some([_, values]) = store.spread.as_mut() {
+            self.differences(Array::V, store.head, token, codes, [words, normals], numbers);
+            for (column, numbers) in numbers.iter().enumerate() {
                 let at = row / 2 * 2 * self.columns + 2 * column + row % 2;
-                values.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = number);
+                values.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = *number);
             }
+        }
+    }
+
+    /// How the cells that `codes` are written to differ from nominal ones: by their die, and by this write's noise.
+    fn differences(
+        &self,
+        array: Array,
+        head: usize,
+        token: usize,
+        codes: &[u8],
+        [words, normals]: [&mut Vec<f32>; 2],
+        numbers: &mut Vec<[i16; 2]>,
+    ) {
+        numbers.clear();
+        match self.spreads.get(head) {
+            Some(spread) => {
+                let cells = if array == Array::K { &spread.k } else { &spread.v };
+                let first = token % self.budget.window * spread.d;
+                numbers.extend(codes.iter().zip(&cells[first..]).map(|(code, cell)| cell[usize::from(*code)]));
+            }
+            None => numbers.resize(codes.len(), [0; 2]),
+        }
+        let Some((source, writes)) = self.noise.as_ref().and_then(|noise| Some((&noise.source, noise.writes?))) else {
+            return;
+        };
+        normals.resize(self.columns, 0.0);
+        let draw = Draw { head: head as u32, token: token as u32, array: OF_WRITE[array as usize] };
+        source.fill(self.isa, draw, words, normals);
+        for ((numbers, code), normal) in numbers.iter_mut().zip(codes).zip(normals) {
+            *numbers = with_noise(*numbers, writes[array as usize][usize::from(*code)], *normal);
         }
     }
 }

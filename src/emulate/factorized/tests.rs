@@ -1,10 +1,11 @@
 //! The engine against the per-cell evaluation, against itself on another processor, and against what it promises.
 
+use super::noise::{Draw, Normals, OF_WRITE};
 use super::simd::{GROUP, Isa, WIDE_ROWS};
 use super::{Factorized, FactorizedHead};
 use crate::emulate::{
     Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Outputs, Physics, Quantization,
-    TableModel, run,
+    TableModel, run, to_level,
 };
 use crate::error::Kind;
 use crate::lut::{Axis, Grid, Outside, synthetic};
@@ -158,7 +159,8 @@ fn dies_are_the_per_cell_dies() {
 
 #[test]
 fn noise_has_the_variance_that_it_was_given() {
-    let noise = Noise { seed: 5, sigma_cell_c: 2e-16, sigma_unsigned_c: 1.5e-15, sigma_signed_c: 0.0 };
+    let noise =
+        Noise { seed: 5, sigma_write_v: 0.0, sigma_cell_c: 2e-16, sigma_unsigned_c: 1.5e-15, sigma_signed_c: 0.0 };
     let x = inputs(0, 120, D);
     let quiet = both(&x, &Options { window: 128, ..options() })[1].clone();
     let table = synthetic::table().unwrap();
@@ -181,6 +183,61 @@ fn noise_has_the_variance_that_it_was_given() {
     assert!(count > 1000.0 && (sum / count - 1.0).abs() < 5.0 * (2.0f64 / count).sqrt() + 0.02, "{}", sum / count);
     let per_cell = Options { evaluation: Evaluation::PerCell, ..noisy };
     assert_eq!(run(x, &per_cell, Some(&table)).unwrap_err().kind(), Kind::BadInput);
+}
+
+/// A write's noise against cells that store that much more: drawn once, and kept.
+#[test]
+fn a_write_s_noise_is_a_stored_voltage_of_its_own() {
+    let (tokens, sigma_v) = (120, 3e-3);
+    let x = inputs(0, tokens, D);
+    let table = synthetic::table().unwrap();
+    let quiet = Options { window: tokens, ..options() };
+    let noise = Noise { seed: 5, sigma_write_v: sigma_v, ..Noise::default() };
+    let loud = Options { noise: Some(noise), ..quiet.clone() };
+    let [before, after] = [&quiet, &loud].map(|options| run(x.clone(), options, Some(&table)).unwrap());
+    let model = TableModel::new(&table, &quiet, Vec::new()).unwrap();
+    let normals = Normals::new(noise.seed);
+    let (mut words, mut drawn, mut tally) = (Vec::new(), vec![0.0; D], Default::default());
+    let (mut left, mut moved) = (0.0, 0.0);
+    for slot in 0..tokens {
+        normals.fill(Isa::detect(), Draw { head: 0, token: slot as u32, array: OF_WRITE[0] }, &mut words, &mut drawn);
+        // A younger read and a later one.
+        for query in [slot, tokens - 1] {
+            let widths_s: Vec<f64> =
+                x.q[query * D..][..D].iter().map(|q| to_level(*q, 1.0, Some(16)) * model.t_max_s()).collect();
+            let mut product = |sigma_v: f64| {
+                let stored_v = x.k[slot * D..][..D].iter().zip(&drawn).map(|(k, normal)| {
+                    let driven_v = to_level(*k, 0.9, Some(8));
+                    model.stored_v(driven_v, query - slot, &mut tally).unwrap() + sigma_v * f64::from(*normal)
+                });
+                model.column_k(&stored_v.collect::<Vec<_>>(), &widths_s, None, &mut tally).unwrap().product
+            };
+            let moves = product(sigma_v) - product(0.0);
+            let at = query * tokens + slot;
+            left += (after.s[at] - before.s[at] - moves).powi(2);
+            moved += moves * moves;
+        }
+    }
+    // What is left is the slope's own curvature over 3 mV and the rounding of weights.
+    assert!(left.sqrt() < 0.03 * moved.sqrt(), "{left:e} of {moved:e}");
+    assert!((moved / (2.0 * tokens as f64)).sqrt() > 0.1, "{moved}");
+    // The V array's cells too, by their own draws.
+    let outputs = difference(&before.output, &after.output).1;
+    assert!(outputs > 1e-3 && outputs < 2e-2, "{outputs}");
+    let decoded = |head: usize| {
+        let array = Factorized::new(&model, &loud, D).unwrap();
+        let mut head = FactorizedHead::numbered(&array, head);
+        let single = |x: &[f64]| -> Vec<f32> { x.iter().map(|x| *x as f32).collect() };
+        let mut output = vec![0.0f32; D];
+        for cells in (0..tokens).map(|token| token * D..(token + 1) * D) {
+            head.write(&single(&x.k[cells.clone()]), &single(&x.v[cells])).unwrap();
+        }
+        head.attend(&single(&x.q[(tokens - 1) * D..]), &mut output).unwrap();
+        output.iter().map(|x| f64::from(*x)).collect::<Vec<_>>()
+    };
+    let last = &after.output[(tokens - 1) * D..];
+    assert!(difference(&decoded(0), last).0 < 1e-6, "{:?} {last:?}", decoded(0));
+    assert_ne!(decoded(0), decoded(1));
 }
 
 #[test]

@@ -250,6 +250,8 @@ pub struct ValuePass<'a> {
     pub pulses: &'a Pulses,
     /// Tokens between the query and the age of the weights.
     pub later: f32,
+    /// Whether cells differ from nominal ones, so that the sums of their differences were taken.
+    pub differ: bool,
     /// A die's converters of these columns: gain, offset in units of A.
     pub spread: Option<[&'a [f32]; 2]>,
     /// Normal numbers and their standard deviation in units of A.
@@ -282,7 +284,7 @@ impl Vectorized for ValuePass<'_> {
             for part in 1..self.sums.current.len() / columns {
                 sum = m.add(sum, of(&self.sums.current, part * columns + at));
             }
-            if self.spread.is_some() {
+            if self.differ {
                 for deltas in &self.sums.deltas {
                     for part in 0..deltas.len() / columns {
                         sum = m.add(sum, of(deltas, part * columns + at));

@@ -22,29 +22,29 @@ const FIT: &str = "retention";
 /// A correction by a factor e costs as much as this error of one sample [V]; far below what transients resolve.
 const PRIOR_V: f64 = 1e-5;
 
+/// Fewer transients are not left out one at a time.
+const LEAST_HOLDS: usize = 4;
+
 /// How the correction is fitted.
 ///
 /// | name | default | range |
 /// |---|---|---|
 /// | `n_factors` | 3 | 0 (DC and AC as they are) to 8 |
 /// | `bias_slope` | true | has no effect where all training transients share one write bit line |
-/// | `n_bootstrap` | 200 | 0 gives intervals from the covariance instead |
-/// | `seed` | 1 | any |
+/// | `leave_out` | true | false gives intervals from the covariance, for errors that samples of one transient do not share |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeakageOptions {
     /// Number of voltages, evenly spaced over the training transients' range, at which the factor is fitted.
     pub n_factors: usize,
     /// Also fit how the factor changes with the write bit line.
     pub bias_slope: bool,
-    /// Resamples of whole transients for the intervals.
-    pub n_bootstrap: usize,
-    /// Seed of the resampling.
-    pub seed: u64,
+    /// Intervals by leaving out whole transients, one at a time.
+    pub leave_out: bool,
 }
 
 impl Default for LeakageOptions {
     fn default() -> Self {
-        LeakageOptions { n_factors: 3, bias_slope: true, n_bootstrap: 200, seed: 1 }
+        LeakageOptions { n_factors: 3, bias_slope: true, leave_out: true }
     }
 }
 
@@ -325,28 +325,32 @@ fn correct(transients: &Transients<'_>, options: &LeakageOptions) -> Result<Corr
     let solution = engine::solve(FIT, transients, &starts, Loss::Square)?;
     let fallback = (0..n).map(|k| solution.interval(k)).collect();
     let n_holds = transients.holds.len();
-    if options.n_bootstrap == 0 || n_holds < 4 {
+    if !options.leave_out || n_holds < LEAST_HOLDS {
         return Ok((solution.values, fallback));
     }
-    // One Gauss-Newton step from the solution for every resample of whole transients: the correction is small, so the
-    // problem is nearly linear there.
+    // The jackknife over whole transients (B. Efron, The Jackknife, the Bootstrap and Other Resampling Plans, SIAM 1982, ch. 3), with
+    // Student's t of as many: a few transients that drift far decide, and resampling them understates what that leaves open. One
+    // Gauss-Newton step from the solution for each: the correction is small, so the problem is nearly linear there.
     let Some(jacobian) = transients.jacobian(&solution.values) else { return Ok((solution.values, fallback)) };
-    let mut first = Vec::with_capacity(n_holds + 1);
-    first.push(0);
-    for item in &transients.holds {
-        first.push(first[first.len() - 1] + item.ages_s.len());
-    }
-    let prior: Vec<usize> = (first[n_holds]..jacobian.nrows()).collect();
     let names: Vec<String> = starts.iter().map(|start| start.name.clone()).collect();
-    let rows = stats::bootstrap(n_holds, options.n_bootstrap, options.seed, |pick| {
-        let indices: Vec<usize> =
-            pick.iter().flat_map(|&i| first[i]..first[i + 1]).chain(prior.iter().copied()).collect();
-        let design = DMatrix::from_fn(indices.len(), n, |i, j| jacobian[(indices[i], j)]);
-        let residuals: Vec<f64> = indices.iter().map(|&i| -solution.residuals[i]).collect();
-        let step = linear::solve(FIT, &names, &design, &residuals, None).ok()?;
-        Some(solution.values.iter().zip(step.values).map(|(value, step)| value + step).collect())
-    });
-    let intervals = (0..n).map(|k| stats::percentile_interval(&rows, k, 0.95)).collect();
+    let mut steps = Vec::with_capacity(n_holds);
+    let mut first = 0;
+    for item in &transients.holds {
+        let left_out = first..first + item.ages_s.len();
+        first = left_out.end;
+        let kept: Vec<usize> = (0..jacobian.nrows()).filter(|row| !left_out.contains(row)).collect();
+        let design = DMatrix::from_fn(kept.len(), n, |i, j| jacobian[(kept[i], j)]);
+        let residuals: Vec<f64> = kept.iter().map(|&i| -solution.residuals[i]).collect();
+        steps.push(linear::solve(FIT, &names, &design, &residuals, None)?.values);
+    }
+    let t = stats::student_t_two_sided(0.95, (n_holds - 1) as f64);
+    let interval = |k: usize| {
+        let mean = steps.iter().map(|step| step[k]).sum::<f64>() / n_holds as f64;
+        let squares = steps.iter().map(|step| (step[k] - mean).powi(2)).sum::<f64>();
+        let reach = t * (squares * (n_holds - 1) as f64 / n_holds as f64).sqrt();
+        Some((solution.values[k] - reach, solution.values[k] + reach))
+    };
+    let intervals = (0..n).map(interval).collect();
     Ok((solution.values, intervals))
 }
 

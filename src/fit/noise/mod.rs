@@ -20,27 +20,21 @@
 //! Left out: noise of supplies, references and pulses' edges; that devices switched off between reads lose part of their flicker noise;
 //! that flicker noise of one device is correlated from read to read.
 
-use std::f64::consts::PI;
+mod density;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::fit::dual::Dual;
-use crate::fit::engine::{self, Forward, Loss, Start};
 use crate::fit::retention::CapacitancePoint;
 use crate::fit::{HeldOut, ModelFit, Parameter, check_points, failed, stats};
 use crate::waveform::interpolate;
 
+pub use density::{Density, flicker_factor};
+use density::{FittedDensity, LONGEST_WINDOW, fit_density, root_mean};
+
 const FIT: &str = "noise";
 /// Boltzmann's constant [J/K], exact in the SI.
 pub const BOLTZMANN_J_PER_K: f64 = 1.380_649e-23;
-/// Greatest f_min t for which flicker noise is integrated: a pulse is short beside the slowest fluctuation.
-const LONGEST_WINDOW: f64 = 0.5;
-/// Where the boxcar's integral goes over to its mean, in units of 1 / t.
-const TAIL: f64 = 50.0;
-/// Steps of the logarithm of the frequency: a twentieth of the boxcar's period at the tail.
-const LOG_STEP: f64 = 1e-3;
-
 /// A one-sided density over frequency.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
@@ -50,54 +44,6 @@ pub struct Spectrum {
     pub frequency_hz: Vec<f64>,
     /// Density at each [unit^2/Hz].
     pub density: Vec<f64>,
-}
-
-/// S(f) = white + flicker (f / 1 Hz)^-exponent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Density {
-    /// White part [A^2/Hz].
-    pub white: f64,
-    /// Flicker part at 1 Hz, mostly far outside the frequencies of the fit [A^2/Hz].
-    pub flicker: f64,
-    /// Its exponent, about one.
-    pub exponent: f64,
-}
-
-impl Density {
-    /// Density at a frequency.
-    pub fn at(&self, frequency_hz: f64) -> f64 {
-        self.white + self.flicker * frequency_hz.powf(-self.exponent)
-    }
-    /// Variance of the charge that the white part adds within a pulse [C^2].
-    pub fn white_variance_c2(&self, t_pulse_s: f64) -> f64 {
-        0.5 * self.white * t_pulse_s
-    }
-    /// Variance of the charge that the flicker part above `f_min_hz` adds within a pulse [C^2].
-    pub fn flicker_variance_c2(&self, t_pulse_s: f64, f_min_hz: f64) -> f64 {
-        self.flicker * t_pulse_s.powf(1.0 + self.exponent) * flicker_factor(f_min_hz * t_pulse_s, self.exponent)
-    }
-    /// Variance of the charge of a pulse [C^2].
-    pub fn variance_c2(&self, t_pulse_s: f64, f_min_hz: f64) -> f64 {
-        self.white_variance_c2(t_pulse_s) + self.flicker_variance_c2(t_pulse_s, f_min_hz)
-    }
-}
-
-/// F_a(x): the integral of sinc^2(u) u^-a from x = f_min t, up to a half, on; 0 for no pulse.
-pub fn flicker_factor(x: f64, exponent: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
-    }
-    // Simpson's rule over ln u.
-    let from = x.min(LONGEST_WINDOW).ln();
-    let pairs = ((TAIL.ln() - from) / (2.0 * LOG_STEP)).ceil() as u32;
-    let h = (TAIL.ln() - from) / f64::from(2 * pairs);
-    let value = |k: u32| {
-        let u = (from + h * f64::from(k)).exp();
-        ((PI * u).sin() / (PI * u)).powi(2) * u.powf(1.0 - exponent)
-    };
-    let inner: f64 = (0..pairs).map(|k| value(2 * k) + 4.0 * value(2 * k + 1) + value(2 * k + 2)).sum();
-    // Beyond, sin^2 counts a half.
-    inner * h / 3.0 + TAIL.powf(-1.0 - exponent) / (2.0 * PI * PI * (1.0 + exponent))
 }
 
 /// sqrt(k T / C) [V] (J. B. Johnson and H. Nyquist, Phys. Rev. 32, 97 and 110 (1928)).
@@ -199,19 +145,23 @@ pub fn fit_noise(data: &NoiseData, limit: f64) -> Result<NoiseFit> {
     check(data)?;
     let mut held_out = Vec::new();
     let mut n_points = 0;
-    let mut split = |spectrum: &Spectrum| -> Result<Density> {
+    let mut split = |spectrum: &Spectrum| -> Result<FittedDensity> {
         let (train, test) = alternate(spectrum);
         let found = fit_density(&train)?;
         n_points += train.frequency_hz.len();
         held_out.extend(
-            test.frequency_hz.iter().zip(&test.density).map(|(f, s)| (spectrum.name.clone(), 1.0, found.at(*f) / s)),
+            test.frequency_hz
+                .iter()
+                .zip(&test.density)
+                .map(|(f, s)| (spectrum.name.clone(), 1.0, found.density.at(*f) / s)),
         );
         Ok(found)
     };
-    let cell: Vec<Density> = data.cell.iter().map(|(_, s)| split(s)).collect::<Result<_>>()?;
-    let currents: Vec<Density> = data.conversion.iter().map(&mut split).collect::<Result<_>>()?;
+    let cells: Vec<FittedDensity> = data.cell.iter().map(|(_, s)| split(s)).collect::<Result<_>>()?;
+    let currents: Vec<FittedDensity> = data.conversion.iter().map(&mut split).collect::<Result<_>>()?;
     // The middle of the swing stands for it: the current hardly depends on the bit line.
-    let conversion = currents[currents.len() / 2];
+    let current = &currents[currents.len() / 2];
+    let conversion = current.density;
 
     let v_store_v: Vec<f64> = data.cell.iter().map(|(v, _)| *v).collect();
     let (nodes, farads): (Vec<f64>, Vec<f64>) = data.capacitance.iter().map(|p| (p.v_store_v, p.c_store_f)).unzip();
@@ -240,14 +190,14 @@ pub fn fit_noise(data: &NoiseData, limit: f64) -> Result<NoiseFit> {
         f_min_hz: data.f_min_hz,
         v_store_v,
         sigma_stored_v,
-        cell,
+        cell: cells.iter().map(|cell| cell.density).collect(),
         conversion,
         comparator_v,
         converters: data.converters.map(convert),
     };
     let errors = HeldOut::new(&held_out, 1.0);
     let mut fit = ModelFit::new(FIT, EQUATION, SOURCE, errors, limit)
-        .fitted(parameters(&model), n_points)
+        .fitted(parameters(&model, &cells, current), n_points)
         .note("full scale is the density itself, at every other frequency of each spectrum");
     // The data are one flat line at 1 of each held-out density: there is no variance to explain.
     fit.r2 = 1.0 - fit.held_out_error.powi(2);
@@ -263,21 +213,25 @@ const EQUATION: &str = "sigma(V) = sqrt(kT/C(V)); S_I = S_w + K f^-a, var(Q) = S
 const SOURCE: &str = "Johnson and Nyquist, Phys. Rev. 32, 97 and 110 (1928); Hung et al., IEEE TED 37, 654 (1990), through the model \
                       cards and ngspice's .noise; Abidi and Meyer, IEEE JSSC 18, 794 (1983)";
 
-fn parameters(model: &NoiseModel) -> Vec<Parameter> {
-    let root_mean =
-        |variance: &dyn Fn(&Density) -> f64| stats::mean(&model.cell.iter().map(variance).collect::<Vec<f64>>()).sqrt();
+fn parameters(model: &NoiseModel, cells: &[FittedDensity], current: &FittedDensity) -> Vec<Parameter> {
     let (t, f_min) = (model.t_max_s, model.f_min_hz);
     let [unsigned, signed] = &model.converters;
     let number = |name: &str, unit: &str, value: f64| Parameter::new(name, unit, value, None);
+    // Root mean squares over the stored voltages of what a fit has found.
+    let fitted = |name: &str, of: &[&FittedDensity], variance: &dyn Fn(&Density) -> f64| {
+        let (value, interval) = root_mean(&of.iter().map(|density| density.number(variance)).collect::<Vec<_>>());
+        Parameter::new(name, "C", value, interval)
+    };
+    let all: Vec<&FittedDensity> = cells.iter().collect();
     vec![
         number("sigma_write_v", "V", stats::rms(&model.sigma_stored_v)),
-        number("sigma_cell_white_c", "C", root_mean(&|d| d.white_variance_c2(t))),
-        number("sigma_cell_flicker_c", "C", root_mean(&|d| d.flicker_variance_c2(t, f_min))),
-        number("sigma_cell_c", "C", root_mean(&|d| d.variance_c2(t, f_min))),
+        fitted("sigma_cell_white_c", &all, &|d| d.white_variance_c2(t)),
+        fitted("sigma_cell_flicker_c", &all, &|d| d.flicker_variance_c2(t, f_min)),
+        fitted("sigma_cell_c", &all, &|d| d.variance_c2(t, f_min)),
         number("comparator_input_v", "V", model.comparator_v),
         number("sigma_comparator_c", "C", unsigned.comparator_c),
         number("sigma_precharge_c", "C", unsigned.precharge_c),
-        number("sigma_conversion_current_c", "C", unsigned.current_c),
+        fitted("sigma_conversion_current_c", &[current], &|d| d.variance_c2(t, f_min)),
         number("sigma_unsigned_c", "C", unsigned.sigma_c()),
         number("jitter_unsigned_s", "s", unsigned.jitter_s),
         number("sigma_signed_c", "C", signed.sigma_c()),
@@ -333,26 +287,6 @@ fn alternate(spectrum: &Spectrum) -> (Spectrum, Spectrum) {
     (part(0), part(1))
 }
 
-/// White and flicker part by least squares relative to the density.
-fn fit_density(spectrum: &Spectrum) -> Result<Density> {
-    let (f, s) = (&spectrum.frequency_hz, &spectrum.density);
-    let (f_first, first, least) = (f[0], s[0], s.iter().copied().fold(f64::INFINITY, f64::min));
-    // The flicker part at the first frequency is known better than at 1 Hz.
-    let relative = Forward(|p: &[Dual]| {
-        let part = |(f, s): (&f64, &f64)| (p[0] * least + p[1] * first * (p[2] * -(f / f_first).ln()).exp()) / *s - 1.0;
-        f.iter().zip(s).map(part).collect::<Vec<Dual>>()
-    });
-    let starts =
-        [Start::positive("white", 1.0), Start::positive("flicker", 1.0), Start::between("exponent", 1.0, 0.3, 2.0)];
-    let solved = engine::solve(FIT, &relative, &starts, Loss::Square)?;
-    let exponent = solved.values[2];
-    Ok(Density {
-        white: solved.values[0] * least,
-        flicker: solved.values[1] * first * f_first.powf(exponent),
-        exponent,
-    })
-}
-
 /// The comparator's output noise over all frequencies, over its gain at the lowest [V].
 fn input_sigma_v(out: &Spectrum, input: &Spectrum) -> f64 {
     // Over the logarithm of the frequency: the nodes are spaced evenly there.
@@ -367,6 +301,8 @@ fn input_sigma_v(out: &Spectrum, input: &Spectrum) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::PI;
+
     use super::*;
     use crate::error::Kind;
 
@@ -420,35 +356,6 @@ mod tests {
         assert!((unsigned.precharge_c / 1.287e-16 - 1.0).abs() < 1e-3);
         assert!((unsigned.jitter_s - unsigned.sigma_c() / 40e-6).abs() < 1e-18);
         assert!(fit.fit.pass && fit.fit.held_out_max < 1e-9 && fit.fit.bins.len() == 3);
-    }
-
-    #[test]
-    fn flicker_noise_of_a_boxcar_is_its_closed_form() {
-        // With exponent one: sin^2(a) / (2 a^2) + sin(2a) / (2a) - Ci(2a), a = pi x, with the series of Ci.
-        let closed = |x: f64| {
-            let (a, z) = (PI * x, 2.0 * PI * x);
-            let (mut ci, mut term) = (0.577_215_664_901_532_9 + z.ln(), 1.0);
-            for k in 1..=20 {
-                let n = f64::from(2 * k);
-                term *= -z * z / (n * (n - 1.0));
-                ci += term / n;
-            }
-            a.sin().powi(2) / (2.0 * a * a) + z.sin() / z - ci
-        };
-        for x in [1.5e-5, 1e-2, 0.3] {
-            assert!(
-                (flicker_factor(x, 1.0) / closed(x) - 1.0).abs() < 1e-5,
-                "{x}: {} {}",
-                flicker_factor(x, 1.0),
-                closed(x)
-            );
-        }
-        // Exponent zero is white noise: half of it all.
-        assert!((flicker_factor(1e-9, 0.0) - 0.5).abs() < 1e-5);
-        // For a short pulse one decade more below adds the integral of u^-a over it.
-        let decade = (1e-6f64.powf(-0.2) - 1e-5f64.powf(-0.2)) / 0.2;
-        assert!(((flicker_factor(1e-6, 1.2) - flicker_factor(1e-5, 1.2)) / decade - 1.0).abs() < 1e-6);
-        assert_eq!(flicker_factor(0.0, 1.0), 0.0);
     }
 
     #[test]
