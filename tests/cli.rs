@@ -118,6 +118,20 @@ fn mistakes_of_a_netlist_have_their_codes_and_name_their_line() {
 }
 
 #[test]
+fn one_circuit_at_fault_does_not_keep_the_other_sweeps() {
+    let project = Project::new();
+    project.write("loop.cir", &BENCH.replace("c1 b 0 1p", "c1 b 0 1p\nv2 a 0 2\nv3 a 0 3"));
+    project.write("a_loop.toml", &SWEEP.replace("\"rc\"", "\"a_loop\"").replace("rc.cir", "loop.cir"));
+    project.write("rc.toml", SWEEP);
+    let output = project.run(&["sweep", "--all", "--json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(17), "{said}");
+    assert!(said.contains("a_loop") && said.contains("singular"), "{said}");
+    let rows: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((rows.as_array().unwrap().len(), rows[0]["ok"].as_u64()), (1, Some(2)));
+}
+
+#[test]
 fn what_was_simulated_before_a_mistake_is_kept() {
     let project = Project::new();
     assert_eq!(project.sweep(SWEEP, BENCH).0, 0);

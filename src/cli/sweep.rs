@@ -90,7 +90,7 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
     if args.plan {
         return plan(context, sweeps);
     }
-    let summaries = run_each(context, &sweeps, "quick")?;
+    let (summaries, faults) = run_all(context, &sweeps)?;
     if context.common.json {
         print_json(&summaries)?;
     } else {
@@ -98,6 +98,9 @@ pub(super) fn sweep(context: &Context, args: &SweepArgs) -> Result<()> {
         if summaries.iter().any(|summary| !summary.spec.is_empty()) {
             print(&format!("\n{}", spec_table(&summaries)))?;
         }
+    }
+    if let Some(error) = Error::collect(faults) {
+        return Err(error);
     }
     let failed: u64 = summaries.iter().map(|s| s.failed).sum();
     if failed > 0 {
@@ -243,44 +246,81 @@ pub(super) fn run_each(
     profile: &str,
 ) -> Result<Vec<SweepSummary>> {
     let mut pool = pool(context)?;
-    let mut summaries = Vec::new();
-    for (spec, tech) in sweeps {
-        let mut bar = Bar::new(context, &spec.name);
-        let mut tell = |progress| {
-            bar.tell(progress);
-            !context.interrupt.load(Ordering::SeqCst)
-        };
-        let result = match &spec.adaptive {
-            Some(adaptive) => run_adaptive(&context.project, spec, adaptive, tech, profile, pool.as_mut(), &mut tell)
-                .map(|run| (run.summary, run.dataset, Some(run.refined.trace))),
-            None => run_sweep(&context.project, spec, tech, profile, pool.as_mut(), &mut tell)
-                .map(|(summary, dataset)| (summary, dataset, None)),
-        };
-        bar.finish();
-        let (summary, dataset, trace) = result?;
-        let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
-        note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
-        if summary.relaxed > 0 {
-            note(
-                context,
-                &format!("{:20} {} ended well at a relaxed tier only: fits leave them out", "", summary.relaxed),
-            );
+    sweeps.iter().map(|sweep| run_one(context, pool.as_mut(), sweep, profile)).collect()
+}
+
+/// Runs each of the sweeps. Where there are several, one whose own circuit or rows are at fault does not keep the others: what is wrong
+/// with it comes with their summaries.
+fn run_all(context: &Context, sweeps: &[(SweepSpec, Technology)]) -> Result<(Vec<SweepSummary>, Vec<Problem>)> {
+    let mut pool = pool(context)?;
+    let (mut summaries, mut faults) = (Vec::new(), Vec::new());
+    for sweep in sweeps {
+        match run_one(context, pool.as_mut(), sweep, "quick") {
+            Ok(summary) => summaries.push(summary),
+            Err(error) if sweeps.len() > 1 && is_its_own(error.kind()) => {
+                note(context, &format!("{:20} is left out: {error}", sweep.0.name));
+                faults.extend(error.problems().iter().cloned().map(|problem| Problem {
+                    message: format!("sweep `{}`: {}", sweep.0.name, problem.message),
+                    ..problem
+                }));
+            }
+            Err(error) => return Err(error),
         }
-        if summary.floor_dominated > 0 {
-            let column = |f: &FloorFinding| format!("{} by up to {:.1} %", f.column, 100.0 * f.change);
-            let columns: Vec<String> = summary.floor.iter().map(column).collect();
-            let text = format!("{} of {} guarded points moved", summary.floor_dominated, summary.guarded);
-            note(context, &format!("{:20} {text} at gmin/10 and tighter tolerances: {}", "", columns.join(", ")));
-        }
-        if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
-            note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
-        }
-        if let Some(trace) = trace {
-            note(context, &format!("{:20} {}", "", how_it_stopped(&trace)));
-        }
-        summaries.push(summary);
     }
-    Ok(summaries)
+    Ok((summaries, faults))
+}
+
+/// Whether a failure of that kind says nothing of other sweeps.
+fn is_its_own(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::FitFailed
+            | Kind::NetlistSyntax
+            | Kind::UndefinedParameter
+            | Kind::SingularMatrix
+            | Kind::RefusedDeck
+            | Kind::RunLocked
+            | Kind::DataDamaged
+    )
+}
+
+fn run_one(
+    context: &Context,
+    pool: &mut dyn Simulator,
+    (spec, tech): &(SweepSpec, Technology),
+    profile: &str,
+) -> Result<SweepSummary> {
+    let mut bar = Bar::new(context, &spec.name);
+    let mut tell = |progress| {
+        bar.tell(progress);
+        !context.interrupt.load(Ordering::SeqCst)
+    };
+    let result = match &spec.adaptive {
+        Some(adaptive) => run_adaptive(&context.project, spec, adaptive, tech, profile, pool, &mut tell)
+            .map(|run| (run.summary, run.dataset, Some(run.refined.trace))),
+        None => run_sweep(&context.project, spec, tech, profile, pool, &mut tell)
+            .map(|(summary, dataset)| (summary, dataset, None)),
+    };
+    bar.finish();
+    let (summary, dataset, trace) = result?;
+    let reused = if summary.cached > 0 { format!(", {} reused", summary.cached) } else { String::new() };
+    note(context, &format!("{:20} {} points{reused}, {:.1} s", spec.name, summary.points, summary.wall_s));
+    if summary.relaxed > 0 {
+        note(context, &format!("{:20} {} ended well at a relaxed tier only: fits leave them out", "", summary.relaxed));
+    }
+    if summary.floor_dominated > 0 {
+        let column = |f: &FloorFinding| format!("{} by up to {:.1} %", f.column, 100.0 * f.change);
+        let columns: Vec<String> = summary.floor.iter().map(column).collect();
+        let text = format!("{} of {} guarded points moved", summary.floor_dominated, summary.guarded);
+        note(context, &format!("{:20} {text} at gmin/10 and tighter tolerances: {}", "", columns.join(", ")));
+    }
+    if let Some(row) = dataset.all().iter().find(|row| row.outcome != Outcome::Ok) {
+        note(context, &format!("{:20} {} failed, the first: {} {}", "", summary.failed, row.outcome, row.message));
+    }
+    if let Some(trace) = trace {
+        note(context, &format!("{:20} {}", "", how_it_stopped(&trace)));
+    }
+    Ok(summary)
 }
 
 /// One sentence on the end of an adaptive sweep.

@@ -262,7 +262,7 @@ impl Session {
         self.reload = true;
         let said = if loaded { self.analyse(&job.analysis) } else { Vec::new() };
         self.ngspice.command("destroy all");
-        said.iter().any(|line| line.contains("singular matrix"))
+        analysis_failure(&said).is_some_and(|failure| failure.singular)
     }
 }
 

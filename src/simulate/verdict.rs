@@ -28,7 +28,7 @@ pub fn analysis_failure(lines: &[String]) -> Option<Failure> {
         let message = "more time points than the limit".to_string();
         return Some(Failure { outcome: Outcome::Timeout, message, singular: false, fatal: false });
     }
-    let singular = lines.iter().find_map(|line| line.find("singular matrix").map(|at| line[at..].trim().to_string()));
+    let singular = singular_at_last(lines);
     let mut telling: Vec<&str> = Vec::new();
     for line in lines.iter().map(|line| line.trim()).filter(|line| says_failure(line)) {
         if !telling.contains(&line) {
@@ -56,6 +56,15 @@ pub fn analysis_failure(lines: &[String]) -> Option<Failure> {
     let fatal = contains(&["fatal: ", "fatal error: detected", "fatal error(s) detected"]);
     let words: Vec<&str> = singular.as_deref().into_iter().chain(telling).collect();
     Some(Failure { outcome, message: one_line(&words), singular: singular.is_some(), fatal })
+}
+
+/// What is said of the last singular matrix that ngspice did not get over. A matrix that is singular at an operating point's first
+/// iterations, as that of a floating node may be, is a warning only: stepped from greater conductances the analysis goes on.
+fn singular_at_last(lines: &[String]) -> Option<String> {
+    let last = lines.iter().rposition(|line| line.contains("singular matrix"))?;
+    let over = lines[last..].iter().any(|line| line.contains("stepping completed"));
+    let line = &lines[last];
+    (!over).then(|| line[line.find("singular matrix").unwrap_or(0)..].trim().to_string())
 }
 
 /// What an operating point found this way is worth with `bypass=1`: nothing. True gmin stepping changes the gmin inside the
@@ -316,6 +325,12 @@ mod tests {
         assert_eq!(of("Error: TSTOP is invalid, must be greater than zero.").outcome, Outcome::Refused);
         let singular = of("Warning: singular matrix:  check node v1#branch\nop simulation(s) aborted");
         assert_eq!((singular.outcome, singular.singular), (Outcome::Nonconvergence, true));
+        // A floating node's operating point that was found all the same, and one that was not.
+        let stepped = "Warning: singular matrix:  check node x.st\nNote: Starting dynamic gmin stepping
+                       Trying gmin =   1.0000E-03 Note: One successful gmin step\nNote: Dynamic gmin stepping completed";
+        assert_eq!(analysis_failure(&lines(stepped)), None);
+        let later = of(&format!("{stepped}\nWarning: singular matrix:  check node x.st\ntran simulation(s) aborted"));
+        assert!(later.singular && later.message.starts_with("singular matrix:  check node x.st"), "{}", later.message);
     }
 
     #[test]
