@@ -10,6 +10,7 @@
 //! with I_leak from DC, C from AC and a correction m near one from training transients; what moves right after a write although nothing
 //! leaks is a table beside it ([`Relaxation`]).
 
+mod correction;
 mod exponential;
 mod leakage;
 mod rate;
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::fit::{HeldOut, check_points, failed};
 
+pub use correction::LeakageOptions;
 pub use exponential::{ExponentialFit, ExponentialKind, PUBLISHED_TAU_S, V_ZERO_V, fit_exponential};
-pub use leakage::{LeakageFit, LeakageOptions, fit_leakage, frozen_holds};
+pub use leakage::{LeakageFit, fit_leakage, frozen_holds};
 pub use rate::RateModel;
 pub use relaxation::Relaxation;
 
