@@ -10,7 +10,10 @@ use std::time::Instant;
 use super::ffi::Ngspice;
 use super::security::{check_analysis, check_change};
 use super::signals::Plot;
-use super::verdict::{Failure, analysis_failure, load_problem, one_line, singular_problem, stale_operating_point};
+use super::verdict::{
+    Failure, analysis_failure, load_problem, one_line, singular_problem, stale_operating_point,
+    unsettled_operating_point,
+};
 use super::{Answer, Circuit, Job};
 use crate::dataset::Outcome;
 use crate::error::{Error, Kind, Problem, Result};
@@ -24,6 +27,9 @@ const T_STOP_TOLERANCE: f64 = 1e-6;
 /// What is said of an operating point that [`stale_operating_point`] found.
 const STALE: &str = "the operating point came from true gmin stepping, which bypassed devices do not follow: with bypass=1 it may be \
                      false";
+
+/// What is said of an operating point that [`unsettled_operating_point`] found.
+const UNSETTLED: &str = "no operating point converged; ngspice went on from the end of a transient in its place, which nothing says was at rest";
 
 /// Accepted points after which the check for a structurally singular circuit stops: its matrix fails at the first.
 const PROBE_POINTS: u64 = 2;
@@ -192,6 +198,9 @@ impl Session {
         }
         if stale_operating_point(said) && self.circuit.as_ref().is_some_and(|circuit| bypasses(&circuit.lines)) {
             return Err(unfinished(STALE.to_string()));
+        }
+        if unsettled_operating_point(said) {
+            return Err(unfinished(UNSETTLED.to_string()));
         }
         let Some((plot, last)) = plot.zip(axis.last().copied()) else {
             let words: Vec<&str> = said.iter().map(String::as_str).collect();

@@ -74,6 +74,12 @@ pub fn stale_operating_point(lines: &[String]) -> bool {
     lines.iter().any(|line| line.contains("True gmin stepping completed"))
 }
 
+/// What is wrong with an operating point that ngspice found as the end of a transient: nothing says that the circuit had come to rest by
+/// then. The current into a node that holds femtoamperes was seen four nanoamperes off.
+pub fn unsettled_operating_point(lines: &[String]) -> bool {
+    lines.iter().any(|line| line.contains("Transient op finished"))
+}
+
 /// Whether a line speaks of a failed analysis. Warnings and notes of runs that go on do not.
 fn says_failure(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
@@ -325,6 +331,14 @@ mod tests {
         assert_eq!(of("Error: TSTOP is invalid, must be greater than zero.").outcome, Outcome::Refused);
         let singular = of("Warning: singular matrix:  check node v1#branch\nop simulation(s) aborted");
         assert_eq!((singular.outcome, singular.singular), (Outcome::Nonconvergence, true));
+        // Only the end of a transient in its place.
+        let unsettled =
+            "Warning: source stepping failed\nNote: Transient op started\nNote: Transient op finished successfully";
+        assert_eq!(analysis_failure(&lines(unsettled)), None);
+        assert!(
+            unsettled_operating_point(&lines(unsettled))
+                && !unsettled_operating_point(&lines("Note: Transient op started"))
+        );
         // A floating node's operating point that was found all the same, and one that was not.
         let stepped = "Warning: singular matrix:  check node x.st\nNote: Starting dynamic gmin stepping
                        Trying gmin =   1.0000E-03 Note: One successful gmin step\nNote: Dynamic gmin stepping completed";
