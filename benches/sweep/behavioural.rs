@@ -40,7 +40,7 @@ pub fn measure(root: &Path, command: &str) -> Result<Vec<Entry>> {
             tempfile::tempdir().map_err(|source| gaincell::error::Error::io("a temporary folder", "make", source))?;
         let store = dir.path().join("store");
         let mut go_on = |_: usize, _: usize| true;
-        let mut spice = Spice::new(&mut worker, &store, &tech.startup, &mut go_on);
+        let mut spice = Spice::new(&mut worker, &store, &tech, &mut go_on);
         rounds.push(behavioural(&root.join("netlists/benches"), &tech, &table, size, seed, &mut spice)?);
     }
     println!("\nbehavioural columns of 64 cells, {ROUNDS} rounds of 8 K and 4 V columns");

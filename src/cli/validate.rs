@@ -208,7 +208,7 @@ pub(super) fn with_spice<T>(
         !context.interrupt.load(Ordering::SeqCst)
     };
     let store = context.project.results().join(".store");
-    let mut spice = Spice::new(pool.as_mut(), &store, &tech.startup, &mut tell);
+    let mut spice = Spice::new(pool.as_mut(), &store, tech, &mut tell);
     let result = work(&mut spice);
     let (runs, cached) = (spice.runs, spice.cached);
     bar.finish();

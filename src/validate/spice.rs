@@ -11,12 +11,14 @@ use crate::measure::Measurement;
 use crate::netlist::{LoadedCircuit, bypasses, locate};
 use crate::simulate::{Answer, Circuit, Job, Simulator};
 use crate::sweep::patience;
+use crate::tech::Technology;
 use crate::waveform::Waveform;
 
 /// A worker that takes longer hangs [s]; a whole sub-tile of 16 x 16 takes some minutes.
 const HUNG_S: f64 = 3600.0;
 
-/// One run of a circuit.
+/// One run of a circuit, at the technology's nominal temperature.
+#[derive(Debug, Clone)]
 pub struct Request {
     /// Commands before the analysis.
     pub alters: Vec<String>,
@@ -38,8 +40,8 @@ pub struct Spice<'a> {
     pub simulator: &'a mut dyn Simulator,
     /// `results/.store`.
     pub store: &'a Path,
-    /// Start-up commands of the technology.
-    pub startup: &'a [String],
+    /// Whose start-up commands and nominal temperature every run has.
+    pub tech: &'a Technology,
     /// Told (done, all) after every run; `false` stops.
     pub tell: &'a mut dyn FnMut(usize, usize) -> bool,
     /// Runs that were stored already.
@@ -55,10 +57,10 @@ impl<'a> Spice<'a> {
     pub fn new(
         simulator: &'a mut dyn Simulator,
         store: &'a Path,
-        startup: &'a [String],
+        tech: &'a Technology,
         tell: &'a mut dyn FnMut(usize, usize) -> bool,
     ) -> Spice<'a> {
-        Spice { simulator, store, startup, tell, cached: 0, runs: 0, wall_s: Vec::new() }
+        Spice { simulator, store, tech, tell, cached: 0, runs: 0, wall_s: Vec::new() }
     }
 
     /// Writes the deck of a failed run, its commands as comments, for `ngspice -b` and a pair of eyes.
@@ -66,6 +68,7 @@ impl<'a> Spice<'a> {
         let path = self.store.with_file_name("failed-reference.cir");
         let mut lines = circuit.lines.clone();
         let end = lines.pop().unwrap_or_default();
+        lines.push(format!(".temp {}", self.tech.temperature_degc));
         lines.extend(request.alters.iter().map(|alter| format!("* {alter}")));
         lines.push(format!(".{}", request.analysis));
         lines.push(end);
@@ -85,8 +88,16 @@ impl<'a> Spice<'a> {
         reduce: Reduce<'_>,
     ) -> Result<Vec<BTreeMap<String, Value>>> {
         let identity = self.simulator.identity()?;
+        let at_temperature = |request: &Request| Request {
+            alters: std::iter::once(format!("set temp={:e}", self.tech.temperature_degc))
+                .chain(request.alters.iter().cloned())
+                .collect(),
+            ..request.clone()
+        };
+        let requests: &[Request] = &requests.iter().map(at_temperature).collect::<Vec<_>>();
+        let startup = &self.tech.startup;
         let ids: Vec<PointId> =
-            requests.iter().map(|r| request_id(&circuit.key, self.startup, &identity, r, reduce)).collect();
+            requests.iter().map(|r| request_id(&circuit.key, startup, &identity, r, reduce)).collect();
         let mut store = Store::open(self.store, &circuit.key)?;
         let mut answers: Vec<Option<BTreeMap<String, Value>>> =
             ids.iter().map(|id| store.get(id).map(|row| row.measured.clone())).collect();
@@ -104,7 +115,7 @@ impl<'a> Spice<'a> {
         if !(self.tell)(done, requests.len()) {
             return Err(interrupted());
         }
-        let loaded = Circuit { key: circuit.key.clone(), lines: circuit.lines.clone(), startup: self.startup.to_vec() };
+        let loaded = Circuit { key: circuit.key.clone(), lines: circuit.lines.clone(), startup: startup.clone() };
         let (mut failure, mut stopped) = (None, false);
         // What did not converge runs once more without bypass, as tier 1 of a sweep's ladder does.
         let again: RefCell<Vec<Job>> = RefCell::default();
@@ -219,4 +230,37 @@ fn request_id(circuit: &str, startup: &[String], simulator: &str, request: &Requ
     feed(&request.analysis);
     feed(&format!("{:?} {}", request.measurements, reduce.map_or("", |(name, _)| name)));
     PointId(hasher.finalize().to_hex()[..32].to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::FakeSimulator;
+
+    #[test]
+    fn a_reference_runs_at_the_technology_s_temperature() {
+        let technologies = Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech");
+        let circuit =
+            LoadedCircuit { key: "rc".into(), lines: vec!["rc".into(), ".end".into()], origins: vec![None, None] };
+        let request = Request {
+            alters: vec!["alter v1 dc = 1".into()],
+            analysis: "tran 1n 2n".into(),
+            t_stop_s: None,
+            measurements: Vec::new(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut ran = Vec::new();
+        // The second run at 85 degC is stored already.
+        for name in ["generic28", "generic28@85degC", "generic28@85degC"] {
+            let tech = Technology::find(name, &technologies).unwrap();
+            let respond = |_: &Circuit, job: &Job| {
+                ran.push(job.alters.clone());
+                Waveform { axis: vec![0.0, 2e-9], ..Waveform::default() }
+            };
+            let (mut fake, mut go_on) = (FakeSimulator::new(1, respond), |_: usize, _: usize| true);
+            let mut spice = Spice::new(&mut fake, folder.path(), &tech, &mut go_on);
+            spice.run(&circuit, &[], std::slice::from_ref(&request), None).unwrap();
+        }
+        assert_eq!(ran, [["set temp=2.7e1", "alter v1 dc = 1"], ["set temp=8.5e1", "alter v1 dc = 1"]]);
+    }
 }
