@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// Zero of the Celsius scale [K].
+pub const ZERO_CELSIUS_K: f64 = 273.15;
+
 /// A physical unit; values are kept in this base unit (temperatures in degrees Celsius, as ngspice does).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Unit {

@@ -8,11 +8,10 @@ use crate::fit::noise::{ConverterBench, NoiseData, NoiseFit, Spectrum, fit_noise
 use crate::fit::readout::ReadoutFit;
 use crate::fit::retention::CapacitancePoint;
 use crate::tech::Technology;
+use crate::units::ZERO_CELSIUS_K;
 
 /// Slowest fluctuation that counts as noise: one over a millisecond, somewhat more than the age of the oldest token [Hz].
 const F_MIN_HZ: f64 = 1e3;
-/// 0 degC [K].
-const ZERO_CELSIUS_K: f64 = 273.15;
 
 /// Fits the noise of cells, write and `readouts` (unsigned, signed).
 ///

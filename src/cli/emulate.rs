@@ -107,7 +107,8 @@ pub(super) struct EmulateArgs {
     /// Seed of the noise
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     noise_seed: u64,
-    /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, pairs (of cells whose pulses differ, in the swing), readout
+    /// Parts of the table's physics to leave out: write-error, leakage, nonlinearity, swing, pairs (what cells with pulses of different
+    /// lengths see of each other's swing), readout
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = part)]
     without: Vec<String>,
     /// Take the table apart into sums of integers, fifteen times faster and more: phi within 0.1 % of full scale of the evaluation cell by

@@ -1,7 +1,7 @@
 //! Stored voltage against age, from the table's dV/dt.
 //!
-//! The drift is autonomous, dV/dt = f(V) at one write bit-line voltage or at several that it takes much faster than a cell drifts, so the voltage after n token times is the n-fold
-//! map of one token time. That map is integrated with classical Runge-Kutta, 4th order, in steps of at most a tenth of
+//! The drift is autonomous, dV/dt = f(V) at one write bit-line voltage or at several that it takes much faster than a cell drifts, so
+//! the voltage after n token times is the n-fold map of one token time. That map is integrated with classical Runge-Kutta, 4th order, in steps of at most a tenth of
 //! the shortest time constant on the axis (error of a step below 1e-7 of the drift in it), from starting voltages at most
 //! 5 mV apart; between these the map, which is monotone, is interpolated by PCHIP. Where the table has a relaxation, the drift begins
 //! at where that ends, and what is still to come of it is taken off.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{range, read_unit};
+use super::parameter::{range, read_unit};
 use crate::error::{Kind, Problem};
 use crate::expr::{Expr, ExprError};
 use crate::keys::Keys;

@@ -15,8 +15,10 @@ use super::stimuli::{AgeClass, Size, Stimuli};
 use super::verdict::ValidationCase;
 use crate::emulate::{Counter, Die, Draws, Extent, Fidelity, Options, Physics, Quantization, TableModel, Tile};
 use crate::error::{Kind, Problem, Result};
+use crate::fit::noise::sampled_sigma_v;
 use crate::lut::{Cell, Column, NoiseSigmas, Table, Tally};
 use crate::rng;
+use crate::units::ZERO_CELSIUS_K;
 
 /// Effects, in the order of the signal: the table's physics, then what differs from die to die, from read to read, and the counter.
 pub const EFFECTS: [&str; 11] = [
@@ -39,10 +41,6 @@ const READ_NOISE: usize = 9;
 const COUNTER: usize = 10;
 /// Effects among which Shapley values are taken: 64 subsets.
 const SHARED_AMONG: usize = 6;
-/// Boltzmann's constant [J/K].
-const BOLTZMANN_J_PER_K: f64 = 1.380_649e-23;
-/// Zero of the Celsius scale [K].
-const ZERO_CELSIUS_K: f64 = 273.15;
 
 /// What one effect does to an error [full scale].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -279,7 +277,7 @@ impl<'a> Ideal<'a> {
         }
         // Without a section of its own, a table still has the noise of a bit line's reset.
         let kelvin = ZERO_CELSIUS_K + self.table.scale.temperature_degc;
-        let reset_c = |column: &Column| (BOLTZMANN_J_PER_K * kelvin * column.c_bit_line_f).sqrt();
+        let reset_c = |column: &Column| column.c_bit_line_f * sampled_sigma_v(kelvin, column.c_bit_line_f);
         let sigmas = self.table.noise_sigmas().unwrap_or(NoiseSigmas {
             write_v: 0.0,
             written_c: 0.0,

@@ -14,11 +14,12 @@ use std::cmp::Ordering::Equal;
 use serde::{Deserialize, Serialize};
 
 use super::charge::list;
-use super::{BOLTZMANN_EV_PER_K, ZERO_DEGC_K, anchors, same};
+use super::{BOLTZMANN_EV_PER_K, anchors, same};
 use crate::Result;
 use crate::fit::retention::{CapacitancePoint, LeakagePoint, RateModel, WriteBitLine};
 use crate::fit::{HeldOut, ModelFit, Parameter, failed, stats};
 use crate::spline::Spline;
+use crate::units::ZERO_CELSIUS_K;
 
 const FIT: &str = "retention_temperature";
 /// Temperatures at which a pair of voltages must be known.
@@ -52,7 +53,7 @@ pub struct LeakageOverTemperature {
 
 /// A curve over 1 / theta.
 fn arrhenius(temperature_degc: &[f64], values: &[f64]) -> Result<Spline> {
-    let inverse_k = temperature_degc.iter().rev().map(|degc| 1.0 / (degc + ZERO_DEGC_K)).collect();
+    let inverse_k = temperature_degc.iter().rev().map(|degc| 1.0 / (degc + ZERO_CELSIUS_K)).collect();
     Spline::pchip(inverse_k, values.iter().rev().copied().collect())
 }
 
@@ -62,7 +63,7 @@ impl LeakageOverTemperature {
     /// # Errors
     /// `OutsideValidity` for a temperature beyond the anchors.
     pub fn at(&self, temperature_degc: f64) -> Result<Vec<LeakagePoint>> {
-        let at = 1.0 / (temperature_degc + ZERO_DEGC_K);
+        let at = 1.0 / (temperature_degc + ZERO_CELSIUS_K);
         let scale = arrhenius(&self.temperature_degc, &self.ln_scale)?.try_value(at)?.exp();
         let mut found = Vec::new();
         for point in &self.points {
@@ -80,7 +81,7 @@ impl LeakageOverTemperature {
     /// # Errors
     /// `OutsideValidity` for a temperature at which it is not known.
     pub fn activation_ev(&self, point: usize, temperature_degc: f64) -> Result<f64> {
-        let at = 1.0 / (temperature_degc + ZERO_DEGC_K);
+        let at = 1.0 / (temperature_degc + ZERO_CELSIUS_K);
         let scale = arrhenius(&self.temperature_degc, &self.ln_scale)?;
         let y = arrhenius(&self.points[point].temperature_degc, &self.points[point].y)?;
         Ok(-BOLTZMANN_EV_PER_K * (scale.derivative(at) + y.derivative(at) / y.try_value(at)?))
@@ -215,7 +216,7 @@ mod tests {
 
     /// Tunnelling of 0.02 eV and a subthreshold current of 0.5 eV, of opposite signs.
     fn leakage_a(v: f64, wbl: f64, degc: f64) -> f64 {
-        let arrhenius = |ev: f64| (-ev / BOLTZMANN_EV_PER_K * (1.0 / (degc + ZERO_DEGC_K) - 1.0 / 300.15)).exp();
+        let arrhenius = |ev: f64| (-ev / BOLTZMANN_EV_PER_K * (1.0 / (degc + ZERO_CELSIUS_K) - 1.0 / 300.15)).exp();
         2e-13 * v.powi(3) * arrhenius(0.02) + 4e-13 * (v - wbl) * arrhenius(0.5)
     }
 

@@ -15,8 +15,6 @@ pub mod readout;
 
 /// Boltzmann's constant over the elementary charge \[V/K\].
 pub const BOLTZMANN_EV_PER_K: f64 = 8.617_333_262e-5;
-/// 0 degC \[K\].
-pub const ZERO_DEGC_K: f64 = 273.15;
 
 /// Weights of the anchors' values at `at` in the polynomial through all of them (Lagrange 1795; N. J. Higham, *Accuracy and
 /// Stability of Numerical Algorithms*, 5.2). They sum to one.

@@ -35,6 +35,7 @@ use density::{FittedDensity, LONGEST_WINDOW, fit_density, root_mean};
 const FIT: &str = "noise";
 /// Boltzmann's constant [J/K], exact in the SI.
 pub const BOLTZMANN_J_PER_K: f64 = 1.380_649e-23;
+
 /// A one-sided density over frequency.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
@@ -177,7 +178,7 @@ pub fn fit_noise(data: &NoiseData, limit: f64) -> Result<NoiseFit> {
     let convert = |bench: ConverterBench| {
         let mut noise = ConverterNoise {
             comparator_c: bench.c_bit_line_f * comparator_v,
-            precharge_c: (BOLTZMANN_J_PER_K * data.temperature_k * bench.c_bit_line_f).sqrt(),
+            precharge_c: bench.c_bit_line_f * sampled_sigma_v(data.temperature_k, bench.c_bit_line_f),
             current_c: conversion.variance_c2(data.t_max_s, data.f_min_hz).sqrt(),
             jitter_s: 0.0,
         };
