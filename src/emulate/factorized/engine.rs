@@ -4,7 +4,7 @@ use super::cells::{Places, RUN};
 use super::keys::{Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
 use super::levels::Levelled;
 use super::noise::{Draw, Normals, of_tile};
-use super::simd::{Isa, LANES};
+use super::simd::{COLUMNS, Isa, LANES};
 use super::spread::{HeadSpread, of_a_write, padded};
 use super::store::Store;
 use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
@@ -109,7 +109,7 @@ impl Factorized {
             }
         }
         let rows_of = |slots: &[f32]| padded(slots, budget.tile_rows, rows);
-        let columns = d.div_ceil(16) * 16;
+        let columns = d.div_ceil(COLUMNS) * COLUMNS;
         let units = [keys.cells().weight(), values.cells().weight()];
         let spreads = model.dies().iter().map(|die| {
             let extent = die.extent;

@@ -13,6 +13,8 @@ use super::portable;
 
 /// Numbers in single precision side by side, in which slots and columns come.
 pub const LANES: usize = 16;
+/// Columns of the V array come in multiples of these.
+pub const COLUMNS: usize = 32;
 /// Slots of the K array whose codes and weights lie together.
 pub const GROUP: usize = 8;
 
@@ -127,14 +129,14 @@ impl Isa {
     /// row's table has the low and the high bytes of `i16` weights; `out` gets (row pairs, columns, 2).
     #[inline]
     pub fn expand_wide(self, codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-        assert!(columns.is_multiple_of(16) && codes.len() == tables.len() * columns && out.len() >= codes.len());
+        assert!(columns.is_multiple_of(COLUMNS) && codes.len() == tables.len() * columns && out.len() >= codes.len());
         of_set!(self.0, expand_wide(codes, columns, tables, out))
     }
 
     /// As [`Isa::expand_wide`], for `i8` weights in rows by four: `out` gets (row quads, columns, 4).
     #[inline]
     pub fn expand_narrow(self, codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut [i8]) {
-        assert!(columns.is_multiple_of(16) && codes.len() == tables.len() * columns && out.len() >= codes.len());
+        assert!(columns.is_multiple_of(COLUMNS) && codes.len() == tables.len() * columns && out.len() >= codes.len());
         assert!(tables.len().is_multiple_of(4));
         of_set!(self.0, expand_narrow(codes, columns, tables, out))
     }
@@ -144,7 +146,7 @@ impl Isa {
     /// Limit: the sum of at most 32 rows fits an `i32`; `f.len()` rows, even, in parts of at most 32, `out` (parts, columns).
     #[inline]
     pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-        assert!(columns.is_multiple_of(GROUP) && weights.len() == f.len() * columns && f.len().is_multiple_of(2));
+        assert!(columns.is_multiple_of(COLUMNS) && weights.len() == f.len() * columns && f.len().is_multiple_of(2));
         assert!(out.len() >= f.len().div_ceil(WIDE_ROWS) * columns);
         for (part, (weights, f)) in weights.chunks(WIDE_ROWS * columns).zip(f.chunks(WIDE_ROWS)).enumerate() {
             let out = &mut out[part * columns..(part + 1) * columns];
@@ -157,7 +159,7 @@ impl Isa {
     /// Limit: |sum over every second pair of rows| at most 32,767.
     #[inline]
     pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-        assert!(columns.is_multiple_of(GROUP) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
+        assert!(columns.is_multiple_of(COLUMNS) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
         assert!(out.len() >= columns);
         of_set!(self.0, sums_narrow(weights, columns, f, out))
     }
@@ -200,13 +202,14 @@ pub fn key_place(slot: usize, dimension: usize) -> usize {
     dimension / 8 * 64 + slot / 2 % 2 * 32 + slot / 4 * 16 + dimension / 4 % 2 * 8 + slot % 2 * 4 + dimension % 4
 }
 
-/// Where the wide weight of a slot of eight and of a dimension stands: the halves of each 32 codes are interleaved apart.
+/// Where the wide weight of a slot of eight and of a dimension stands: four dimensions of all slots, then the next four, as the halves
+/// of 64 codes come when their weights' bytes are interleaved.
 pub fn wide_key_place(slot: usize, dimension: usize) -> usize {
     let place = key_place(slot, dimension);
-    place / 32 * 32 + place % 32 / 8 % 2 * 16 + place % 32 / 16 * 8 + place % 8
+    place / 64 * 64 + place / 8 % 2 * 32 + place % 64 / 16 * 8 + place % 8
 }
 
-/// Where column `column` stands in a row pair's codes: within each 16, the order that the vectors' halves interleave back.
+/// Where column `column` stands in a row pair's codes: within each 32, the order that the vectors' halves interleave back.
 pub fn column_place(column: usize) -> usize {
-    column / 16 * 16 + [0, 8, 4, 12][column % 16 / 4] + column % 4
+    column / COLUMNS * COLUMNS + column % 16 / 4 * 8 + column / 16 % 2 * 4 + column % 4
 }

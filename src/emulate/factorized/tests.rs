@@ -1,7 +1,7 @@
 //! The engine against the per-cell evaluation, against itself on another processor, and against what it promises.
 
 use super::noise::{Draw, Normals, OF_WRITE};
-use super::simd::{GROUP, Isa, WIDE_ROWS};
+use super::simd::{Isa, WIDE_ROWS};
 use super::{Factorized, FactorizedHead};
 use crate::emulate::{
     Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Outputs, Physics, Quantization,
@@ -364,7 +364,7 @@ fn gives_the_bits_of_plain_rust(fast: Isa) {
         plain.dot_narrow(&a, [&q[0], &q[1]], &mut others);
         assert_eq!(sums, others);
     }
-    for (rows, columns) in [(64, 64), (8, 16), (40, 80), (16, 96)] {
+    for (rows, columns) in [(64, 64), (8, 32), (40, 128), (16, 96)] {
         let codes: Vec<u8> = (0..rows * columns).map(|at| draw("code", at, 8) as u8 + 8 * (at % 2) as u8).collect();
         let wide: Vec<[u8; 16]> =
             (0..rows).map(|s| std::array::from_fn(|k| draw("wide", 16 * s + k, 256) as u8)).collect();
@@ -391,6 +391,5 @@ fn gives_the_bits_of_plain_rust(fast: Isa) {
         fast.sums_narrow(&weights, columns, &f, &mut sums);
         plain.sums_narrow(&weights, columns, &f, &mut others);
         assert_eq!(sums, others);
-        assert!(columns.is_multiple_of(GROUP));
     }
 }

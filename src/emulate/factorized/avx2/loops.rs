@@ -93,8 +93,8 @@ pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &
                 let codes = load(&codes.as_chunks::<32>().0[vector]);
                 let (low, high) = (_mm256_shuffle_epi8(low, codes), _mm256_shuffle_epi8(high, codes));
                 let out = out.as_chunks_mut::<16>().0;
-                store_i16(&mut out[2 * vector], _mm256_unpacklo_epi8(low, high));
-                store_i16(&mut out[2 * vector + 1], _mm256_unpackhi_epi8(low, high));
+                store_i16(&mut out[vector], _mm256_unpacklo_epi8(low, high));
+                store_i16(&mut out[2 + vector], _mm256_unpackhi_epi8(low, high));
             }
         }
     }
@@ -152,7 +152,7 @@ fn dot_wide_of<const QUERIES: usize, const AT_ONCE: usize>(
         for group in 0..AT_ONCE {
             let weights = groups[group][octet].as_chunks::<16>().0;
             for vector in 0..2 {
-                let (low, high) = (load_i16(&weights[2 * vector]), load_i16(&weights[2 * vector + 1]));
+                let (low, high) = (load_i16(&weights[vector]), load_i16(&weights[2 + vector]));
                 for query in 0..QUERIES {
                     let sum = &mut sums[query][group][vector];
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(low, both[query][0]));
@@ -226,12 +226,14 @@ pub fn expand_wide(codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut 
     let pairs = codes.chunks_exact(2 * columns).zip(out.chunks_exact_mut(2 * columns));
     for ((codes, out), tables) in pairs.zip(tables.as_chunks::<2>().0) {
         let (low, high) = (twice(tables, 0), twice(tables, 8));
-        for (codes, out) in codes.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<32>().0) {
-            let codes = load(codes);
-            let (low, high) = (_mm256_shuffle_epi8(low, codes), _mm256_shuffle_epi8(high, codes));
-            let [first, second] = halves(out);
-            store_i16(first, _mm256_unpacklo_epi8(low, high));
-            store_i16(second, _mm256_unpackhi_epi8(low, high));
+        for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
+            let out = out.as_chunks_mut::<16>().0;
+            for (vector, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
+                let codes = load(codes);
+                let (low, high) = (_mm256_shuffle_epi8(low, codes), _mm256_shuffle_epi8(high, codes));
+                store_i16(&mut out[vector], _mm256_unpacklo_epi8(low, high));
+                store_i16(&mut out[2 + vector], _mm256_unpackhi_epi8(low, high));
+            }
         }
     }
 }
@@ -243,23 +245,17 @@ pub fn expand_narrow(codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut
         let [first, second] = [[tables[0], tables[1]], [tables[2], tables[3]]];
         let (first, second) = (twice(&first, 0), twice(&second, 0));
         let (upper, lower) = codes.split_at(2 * columns);
-        let codes = upper.as_chunks::<32>().0.iter().zip(lower.as_chunks::<32>().0);
-        for ((upper, lower), out) in codes.zip(out.as_chunks_mut::<64>().0) {
-            let upper = _mm256_shuffle_epi8(first, load(upper));
-            let lower = _mm256_shuffle_epi8(second, load(lower));
-            let [left, right] = halves(out);
-            store_i8(left, _mm256_unpacklo_epi16(upper, lower));
-            store_i8(right, _mm256_unpackhi_epi16(upper, lower));
+        let codes = upper.as_chunks::<64>().0.iter().zip(lower.as_chunks::<64>().0);
+        for ((upper, lower), out) in codes.zip(out.as_chunks_mut::<128>().0) {
+            let out = out.as_chunks_mut::<32>().0;
+            let codes = upper.as_chunks::<32>().0.iter().zip(lower.as_chunks::<32>().0);
+            for (vector, (upper, lower)) in codes.enumerate() {
+                let upper = _mm256_shuffle_epi8(first, load(upper));
+                let lower = _mm256_shuffle_epi8(second, load(lower));
+                store_i8(&mut out[vector], _mm256_unpacklo_epi16(upper, lower));
+                store_i8(&mut out[2 + vector], _mm256_unpackhi_epi16(upper, lower));
+            }
         }
-    }
-}
-
-/// Both halves of an array.
-fn halves<T, const N: usize, const TWICE: usize>(whole: &mut [T; TWICE]) -> [&mut [T; N]; 2] {
-    let (halves, _) = whole.as_chunks_mut::<N>();
-    match halves {
-        [first, second] => [first, second],
-        _ => unreachable!("an array of twice the length"),
     }
 }
 

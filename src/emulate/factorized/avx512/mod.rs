@@ -19,8 +19,7 @@ fn run<V: Vectorized>(machine: Avx512, work: V) -> V::Output {
     work.run(machine)
 }
 
-// Shapes and limits are those of the methods of `super::simd::Isa` of the same names, which check them; what does not come in the
-// wider vectors' multiples is left to AVX2.
+// Shapes and limits are those of the methods of `super::simd::Isa` of the same names, which check them.
 // SAFETY, of every block: an `Avx512` exists only where the processor has these features.
 impl Avx512 {
     /// One, if this processor has it.
@@ -53,30 +52,18 @@ impl Avx512 {
     }
 
     pub fn expand_wide(self, codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-        if !columns.is_multiple_of(32) {
-            return self.0.expand_wide(codes, columns, tables, out);
-        }
         unsafe { loops::expand_wide(codes, columns, tables, out) }
     }
 
     pub fn expand_narrow(self, codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut [i8]) {
-        if !columns.is_multiple_of(32) {
-            return self.0.expand_narrow(codes, columns, tables, out);
-        }
         unsafe { loops::expand_narrow(codes, columns, tables, out) }
     }
 
     pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-        if !columns.is_multiple_of(16) {
-            return self.0.sums_wide(weights, columns, f, out);
-        }
         unsafe { loops::sums_wide(weights, columns, f, out) }
     }
 
     pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-        if !columns.is_multiple_of(16) {
-            return self.0.sums_narrow(weights, columns, f, out);
-        }
         unsafe { loops::sums_narrow(weights, columns, f, out) }
     }
 }
