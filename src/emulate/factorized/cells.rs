@@ -11,8 +11,9 @@
 //! conductance; edges and what short pulses lack are split by least squares over the levels into what is in proportion to
 //! the current (`tau`), the same for all levels (`c`) and a rest (`z`); `s` is 1 but for short pulses. `I` is summed in wide integers, the small parts
 //! in narrow ones. Weights are looked up at the age in the middle of a run of queries; to the others of the run the current's
-//! slope over age is added; where a cell just written changes faster than along such a line, columns of the last runs are looked up
-//! for every query. A rest too small for a sum of its own is left out.
+//! slope over age is added, as the combination of 1, `I` and `g` that is nearest to it over the levels, for which the sums are there; where a
+//! cell just written changes faster than along such a line, columns of the last runs are looked up for every query, and so are those of a
+//! tile that holds the youngest slots and the oldest. A rest too small for a sum of its own is left out.
 
 use std::borrow::Cow;
 
@@ -53,14 +54,12 @@ pub struct CellFactors {
     /// Low bytes of the 8 levels' weights, then high bytes.
     pub current: Vec<[u8; 16]>,
     pub conductance: Vec<[u8; 8]>,
-    /// Empty where nothing leaks, or where the rest of the edges is negligible.
-    pub slope: Vec<[u8; 8]>,
+    /// Empty where the rest of the edges is negligible.
     pub edge: Vec<[u8; 8]>,
     /// Units of p per product of integers.
     pub current_unit: f32,
     /// Share of the current's charge.
     pub swing_unit: f32,
-    pub slope_unit: f32,
     pub edge_unit: f32,
     /// Conductance that its integers miss: the same for all levels, and in proportion to the current's charge.
     pub swing_rest: [f32; 2],
@@ -70,8 +69,9 @@ pub struct CellFactors {
     pub keep: [f32; 3],
     /// What tells pairs of cells apart; none without [`Swing::pairs`].
     pub pairs: Option<Pairs>,
-    /// The rest z of each level, in units of p, when just written, and its change per token.
-    pub rest: [[f32; 2]; 8],
+    /// The rest z of each level, in units of p, when just written, and its change per token; and what [`drifted`] misses of the current's
+    /// change per token in the middle of the window.
+    pub rest: [[f32; 3]; 8],
     /// `c` of a long pulse, in units of p.
     pub constant: f32,
     /// `tau` and `s` of short pulses, from none to the first that is long; the last are those of all long ones.
@@ -79,6 +79,8 @@ pub struct CellFactors {
     pub share: Box<[f32; SHORT_POINTS]>,
     /// Points per full pulse.
     pub points_per_pulse: f32,
+    /// The current's change per token, by age, as a combination of 1, the current and the conductance; empty where nothing leaks.
+    drift: Vec<[f32; 3]>,
     /// Whether cells younger than two runs change along no line.
     pub young_bend: bool,
     window: usize,
@@ -218,20 +220,26 @@ impl CellFactors {
             let (current, current_unit) = narrow(&current, true);
             Pairs::new(current, current_unit, scales.full_narrow as u8)
         });
-        let (slope, slope_unit) = narrow(&slopes, with_slope);
-        let mut rest = [[0.0; 2]; 8];
-        for (to, (young, old)) in rest.iter_mut().zip(edge[0].iter().zip(&edge[oldest])) {
-            *to = [*young as f32, ((old - young) / oldest.max(1) as f64) as f32];
+        let drift_at = |age: usize| -> [f32; 3] {
+            let fitted = fit(&[&ones, &current[age], &conductance[age]], &slopes[age]);
+            std::array::from_fn(|k| fitted[k] as f32)
+        };
+        let drift = if with_slope { (0..window).map(drift_at).collect() } else { Vec::new() };
+        let mut rest = [[0.0; 3]; 8];
+        for (level, to) in rest.iter_mut().enumerate().take(levels) {
+            let (young, old) = (edge[0][level], edge[oldest][level]);
+            let [constant, per_current, per_swing] = drift.get(middle).copied().unwrap_or_default().map(f64::from);
+            let along = constant + per_current * current[middle][level] + per_swing * conductance[middle][level];
+            let missed = if with_slope { slopes[middle][level] - along } else { 0.0 };
+            *to = [young, (old - young) / oldest.max(1) as f64, missed].map(|x| x as f32);
         }
         let (edge, edge_unit) = narrow(&edge, with_edge);
         Ok(CellFactors {
             current: extended.iter().rev().map(wide).collect(),
             conductance: swing_table,
-            slope,
             edge,
             current_unit: (wide_unit / scales.full_wide) as f32,
             swing_unit,
-            slope_unit,
             edge_unit,
             swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
             bend,
@@ -242,6 +250,7 @@ impl CellFactors {
             tau: by_width(0),
             share: by_width(1),
             points_per_pulse: ((SHORT_POINTS - 1) as f64 / short_below) as f32,
+            drift,
             young_bend,
             window,
             weight: wide_unit,
@@ -278,6 +287,11 @@ impl CellFactors {
         let turned = m.add_product(m.scale(swing, pairs.turn), kept, m.splat(beta));
         let turned = m.add_product(turned, bowed_kept, m.splat(gamma));
         m.sub(m.sub(charge, m.mul(current, lost)), m.mul(bowed_current, turned))
+    }
+
+    /// The current's change over `later` tokens, of cells about so old: what [`drifted`] takes.
+    pub fn drift(&self, age: usize, later: f32) -> [f32; 3] {
+        self.drift.get(age.min(self.window - 1)).map_or([0.0; 3], |drift| drift.map(|part| part * later))
     }
 
     /// Units of p at full pulse of one wide weight.
@@ -335,6 +349,14 @@ impl Places {
         let old = &table[self.then..self.then + self.more];
         if self.count == 0 { Cow::Borrowed(old) } else { Cow::Owned([young, old].concat()) }
     }
+}
+
+/// `sum w I` some tokens later, from that and `sum w g`; `drift` is [`CellFactors::drift`] with the sum of the widths in its first part.
+#[inline(always)]
+pub fn drifted<M: Machine>(m: M, current: M::Lanes, swing: M::Lanes, drift: [f32; 3]) -> M::Lanes {
+    let [constant, per_current, per_swing] = drift;
+    let grown = m.add_product(m.splat(constant), current, m.splat(1.0 + per_current));
+    m.add_product(grown, swing, m.splat(per_swing))
 }
 
 /// The greatest magnitude.

@@ -243,7 +243,7 @@ impl Factorized {
             // Slots after the last query's hold what was written a window before, or nothing yet.
             let last = if occupied < self.budget.window { first_slot + rows } else { last };
             // Weights of one age serve the whole run of queries, or each has its own.
-            let apart = self.changes_within_a_run(tile, newest);
+            let apart = self.changes_within_a_run(tile, token);
             let together = if apart { 1 } else { count };
             for from in (0..count).step_by(together) {
                 let until = (from + together).min(count);
@@ -276,6 +276,7 @@ impl Factorized {
                             occupied,
                             rows: rows_of_query,
                             later: (newest + query) as f32 - middle as f32,
+                            age: self.age_of_tile(tile, newest + query),
                         };
                         self.finish_keys(store, &read, work);
                         reads.push(read);
@@ -296,11 +297,27 @@ impl Factorized {
         }
     }
 
-    /// Whether a tile holds slots so young, at some query of the run of slots of `newest`, that weights of one age do not serve that run.
-    fn changes_within_a_run(&self, tile: usize, newest: usize) -> bool {
+    /// Whether weights of one age do not serve the whole run of slots of `token`: of a tile that holds slots as young as cells that still
+    /// come to rest, or both the youngest slots and the oldest.
+    fn changes_within_a_run(&self, tile: usize, token: usize) -> bool {
+        let (window, newest) = (self.budget.window, token % self.budget.window);
+        let beyond = ((tile + 1) * self.tile_tokens).min(window);
+        if token >= window && newest / self.tile_tokens == tile && newest + 1 < beyond {
+            return true;
+        }
         let bends = self.keys.cells().young_bend || self.values.cells().young_bend;
-        let (window, run) = (self.budget.window, newest / RUN * RUN);
+        let run = newest / RUN * RUN;
         bends && (0..2 * RUN).any(|slot| (run + window * RUN - RUN + slot) % window / self.tile_tokens == tile)
+    }
+
+    /// The age in the middle of a tile, all of whose slots are younger than a window or all of them older than the newest.
+    fn age_of_tile(&self, tile: usize, newest: usize) -> usize {
+        let middle = tile * self.tile_tokens + self.tile_tokens / 2;
+        if tile * self.tile_tokens <= newest {
+            newest.saturating_sub(middle)
+        } else {
+            (newest + self.budget.window).saturating_sub(middle)
+        }
     }
 
     /// Sums of a group of queries over the first `rows` slots of the tile in work.
@@ -318,7 +335,7 @@ impl Factorized {
 
     /// From the sums of one query over one tile to what drives the tile's V array.
     fn finish_keys(&self, store: &Store, read: &TileRead, work: &mut Work) {
-        let TileRead { query, from, tile, occupied, rows, later, .. } = *read;
+        let TileRead { query, from, tile, occupied, rows, later, age, .. } = *read;
         let Work { queries, key_sums, s, seen, places, driven, words, normals, .. } = work;
         let first_row = tile * self.rows;
         s.resize(rows, 0.0);
@@ -333,9 +350,10 @@ impl Factorized {
             sums: key_sums,
             from,
             query: &queries[query],
-            rests: [&store.rests[0][slots.clone()], &store.rests[1][slots.clone()]],
+            rests: [0, 1, 2].map(|rest| &store.rests[rest][slots.clone()]),
             age: read.newest as f32 - (tile * self.tile_tokens) as f32,
             window: self.budget.window as f32,
+            drift: self.keys.cells().drift(age, later),
             later,
             drives: &self.drives,
             differ: store.spread.is_some(),
@@ -353,7 +371,7 @@ impl Factorized {
 
     /// From what drives a tile's V array to one query's counts.
     fn read_values(&self, store: &Store, read: &TileRead, work: &mut Work) {
-        let TileRead { query, tile, rows, later, .. } = *read;
+        let TileRead { query, tile, rows, later, age, .. } = *read;
         let Work { places, driven, weights, pulses, sums, counts, words, normals, .. } = work;
         let (first_row, first_column) = (tile * self.rows, tile * self.columns);
         places.resize(self.columns, 0);
@@ -382,7 +400,7 @@ impl Factorized {
             factors: &self.values,
             sums,
             pulses,
-            later,
+            drift: self.values.cells().drift(age, later),
             differ: store.spread.is_some(),
             spread: spread.map(|spread| [&spread.signed[0][columns.clone()], &spread.signed[1][columns]]),
             noise,
@@ -422,6 +440,7 @@ struct TileRead {
     /// Slots of the tile that hold a token, and the same in whole lanes.
     occupied: usize,
     rows: usize,
-    /// Tokens between the query and the age of the weights.
+    /// Tokens between the query and the age of the weights, and the age of the tile's middle.
     later: f32,
+    age: usize,
 }

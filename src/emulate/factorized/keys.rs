@@ -4,7 +4,7 @@
 //! of two slots' tables gives weights in the order in which queries are multiplied with them.
 
 use super::aligned::Aligned;
-use super::cells::{CellFactors, ColumnSums, Places, Scales};
+use super::cells::{CellFactors, ColumnSums, Places, Scales, drifted};
 use super::curve::{Curve, Steps};
 use super::lanes::{Machine, Vectorized, nearest};
 use super::pairs::bow;
@@ -59,7 +59,6 @@ pub struct Query {
 pub struct KeyWeights {
     current: Aligned<i16>,
     conductance: Aligned<i8>,
-    slope: Aligned<i8>,
     /// The current in narrow integers, for pairs of cells.
     coarse: Aligned<i8>,
 }
@@ -69,7 +68,6 @@ pub struct KeyWeights {
 pub struct KeySums {
     current: Aligned<i32>,
     conductance: Aligned<i32>,
-    slope: Aligned<i32>,
     /// Of the current and the conductance, by bows.
     bowed: [Aligned<i32>; 2],
     /// Of a die's cells beside the nominal ones.
@@ -146,7 +144,7 @@ impl KeyFactors {
 
     /// Sums that a slot takes: wide ones, narrow ones.
     pub fn sums(&self) -> [usize; 2] {
-        [1, 1 + usize::from(!self.cells.slope.is_empty()) + 2 * usize::from(self.cells.pairs.is_some())]
+        [1, 1 + 2 * usize::from(self.cells.pairs.is_some())]
     }
 
     /// Makes a query ready from its codes, whole octets of them; codes of 0 fill up.
@@ -163,11 +161,11 @@ impl KeyFactors {
         query.parts = [0, 1, 2, 3, 4].map(|part| sum(&self.parts[part]));
     }
 
-    /// The sum over a column of its levels' rests, and its change per token, from its codes.
-    pub fn rest(&self, codes: &[u8]) -> [f32; 2] {
-        codes.iter().fold([0.0; 2], |[sum, change], code| {
-            let [z, per_token] = self.cells.rest[usize::from(code & 7)];
-            [sum + z, change + per_token]
+    /// The sums over a column of its levels' rests, see [`CellFactors`], from its codes.
+    pub fn rest(&self, codes: &[u8]) -> [f32; 3] {
+        codes.iter().fold([0.0; 3], |sums, code| {
+            let rest = self.cells.rest[usize::from(code & 7)];
+            [sums[0] + rest[0], sums[1] + rest[1], sums[2] + rest[2]]
         })
     }
 
@@ -183,10 +181,6 @@ impl KeyFactors {
         weights.conductance.resize(codes.len());
         isa.expand_wide_keys(codes, &ages.of(&self.cells.current)[..slots], &mut weights.current);
         isa.expand_narrow_keys(codes, &ages.of(&self.cells.conductance)[..slots], &mut weights.conductance);
-        if !self.cells.slope.is_empty() {
-            weights.slope.resize(codes.len());
-            isa.expand_narrow_keys(codes, &ages.of(&self.cells.slope)[..slots], &mut weights.slope);
-        }
         if let Some(pairs) = &self.cells.pairs {
             weights.coarse.resize(codes.len());
             isa.expand_narrow_keys(codes, &ages.of(&pairs.current)[..slots], &mut weights.coarse);
@@ -213,10 +207,6 @@ impl KeyFactors {
         let narrow = queries.map(|query| query.narrow.as_slice());
         sums.conductance.resize(QUERIES * slots);
         isa.dot_narrow(&weights.conductance[..cells], narrow, &mut sums.conductance);
-        if !self.cells.slope.is_empty() {
-            sums.slope.resize(QUERIES * slots);
-            isa.dot_narrow(&weights.slope[..cells], narrow, &mut sums.slope);
-        }
         if self.cells.pairs.is_some() {
             let bows = queries.map(|query| query.bows.as_slice());
             for (weights, out) in [&weights.coarse, &weights.conductance].into_iter().zip(&mut sums.bowed) {
@@ -239,12 +229,13 @@ pub struct KeyPass<'a> {
     /// Where the query's sums start.
     pub from: usize,
     pub query: &'a Query,
-    /// Rests of the slots and their changes, as [`KeyFactors::rest`] gives them.
-    pub rests: [&'a [f32]; 2],
+    /// Rests of the slots, as [`KeyFactors::rest`] gives them.
+    pub rests: [&'a [f32]; 3],
     /// Age of the first slot, below 0 where that was written a window before, and the window.
     pub age: f32,
     pub window: f32,
-    /// Tokens between the query and the age of the weights.
+    /// The current's change between the query and the age of the weights: [`CellFactors::drift`].
+    pub drift: [f32; 3],
     pub later: f32,
     pub drives: &'a Drives,
     /// Whether cells differ from nominal ones, so that the sums of their differences were taken.
@@ -271,12 +262,16 @@ impl Vectorized for KeyPass<'_> {
         let swing_constant = cells.swing_rest[0] * width;
         // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows.
         let share = share / self.factors.d;
+        let drift = [self.drift[0] * lengthened, self.drift[1], self.drift[2]];
         let swinging = if lengthened > 0.0 { width / lengthened } else { 1.0 };
         let lane = m.load(&std::array::from_fn(|lane| lane as f32));
         let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.places.as_chunks_mut::<LANES>().0);
         let blocks = blocks.zip(self.seen.as_chunks_mut::<LANES>().0);
-        let blocks = blocks.zip(self.rests[0].as_chunks::<LANES>().0).zip(self.rests[1].as_chunks::<LANES>().0);
-        for (block, ((((s, places), sees), rest), change)) in blocks.enumerate() {
+        let [rests, changes, missed] = self.rests.map(|rests| rests.as_chunks::<LANES>().0);
+        let blocks = blocks.zip(rests.iter().zip(changes).zip(missed));
+        // What the drift misses is spread over the rows as well.
+        let missing = self.later * lengthened / self.factors.d;
+        for (block, (((s, places), sees), ((rest, change), missed))) in blocks.enumerate() {
             let at = self.from + block * LANES;
             let of = |sums: &[i32]| match sums[at..].first_chunk() {
                 Some(sums) => m.integers(sums),
@@ -285,9 +280,6 @@ impl Vectorized for KeyPass<'_> {
             let age = m.sub(m.splat(self.age - (block * LANES) as f32), lane);
             let age = m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)));
             let mut current = m.scale(of(&self.sums.current), cells.current_unit);
-            if !cells.slope.is_empty() {
-                current = m.add_product(current, of(&self.sums.slope), m.splat(cells.slope_unit * self.later));
-            }
             let rest = m.add_product(m.load(rest), m.load(change), age);
             if self.differ {
                 let [constant, slope] = &self.sums.deltas;
@@ -295,9 +287,11 @@ impl Vectorized for KeyPass<'_> {
                 current = m.add_product(current, of(constant), m.splat(cells.current_unit));
                 current = m.add_product(current, of(slope), aged);
             }
-            let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
             let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
+            let current = drifted(m, current, swing, drift);
+            let current = m.add_product(current, m.load(missed), m.splat(missing));
+            let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
             let bowed = cells.pairs.as_ref().map(|pairs| {
                 cells.bowed(m, [of(&self.sums.bowed[0]), of(&self.sums.bowed[1])], pairs.current_unit, bows)
             });

@@ -16,8 +16,8 @@ pub(super) struct Store {
     pub keys: Vec<u8>,
     /// Shape (tiles, row pairs, columns, 2), columns in the order of [`column_place`]; odd rows 8 more.
     pub values: Vec<u8>,
-    /// What is left over of each K column's edges, and its change per token, by padded slot.
-    pub rests: [Vec<f32>; 2],
+    /// What is left over of each K column's edges, its change per token, and of its current's change, by padded slot.
+    pub rests: [Vec<f32>; 3],
     /// The head that these cells are.
     pub head: usize,
     /// Of a die, both numbers of [`HeadSpread`] for what is stored, and what its writes' noise adds: K in the order of weights, V of
@@ -37,7 +37,7 @@ impl Factorized {
             let zeros = |width: usize| [vec![0; slots * width], vec![0; slots * width]];
             [zeros(self.d_padded), zeros(self.columns)]
         });
-        Store { keys, values, rests: [vec![0.0; slots], vec![0.0; slots]], head, spread }
+        Store { keys, values, rests: std::array::from_fn(|_| vec![0.0; slots]), head, spread }
     }
 
     /// Writes K and V (d each) [V] of token number `token`, at the converters' levels, into its slot.
@@ -55,8 +55,7 @@ impl Factorized {
             let (at, odd) = keys::place(row % GROUP, 4 * quad);
             block[at..at + codes.len()].iter_mut().zip(codes).for_each(|(to, code)| *to = code + odd);
         }
-        let [rest, change] = self.keys.rest(codes);
-        (store.rests[0][row], store.rests[1][row]) = (rest, change);
+        store.rests.iter_mut().zip(self.keys.rest(codes)).for_each(|(rests, rest)| rests[row] = rest);
         if let Some([keys, _]) = store.spread.as_mut() {
             let first = row / GROUP * GROUP * self.d_padded;
             self.differences(Array::K, store.head, token, codes, [words, normals], numbers);

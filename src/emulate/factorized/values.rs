@@ -3,7 +3,7 @@
 //! A row has one age and one pulse for all its cells, so its weights are looked up from one table of 8 levels.
 
 use super::aligned::Aligned;
-use super::cells::{CellFactors, ColumnSums, Places, Scales};
+use super::cells::{CellFactors, ColumnSums, Places, Scales, drifted};
 use super::curve::{Curve, Steps};
 use super::keys::{Drives, KeyFactors};
 use super::lanes::{Machine, Vectorized, nearest};
@@ -39,7 +39,6 @@ pub struct ValueFactors {
 pub struct ValueWeights {
     current: Aligned<i16>,
     conductance: Aligned<i8>,
-    slope: Aligned<i8>,
     edge: Aligned<i8>,
     /// The current in narrow integers, for pairs of cells.
     coarse: Aligned<i8>,
@@ -64,7 +63,6 @@ pub struct Sums {
     /// In parts of [`WIDE_ROWS`] rows.
     pub current: Aligned<i32>,
     pub conductance: Aligned<i32>,
-    pub slope: Aligned<i32>,
     pub edge: Aligned<i32>,
     /// Of the current and the conductance, by bows.
     pub bowed: [Aligned<i32>; 2],
@@ -114,7 +112,7 @@ impl ValueFactors {
     /// Sums that a column takes: wide ones, narrow ones.
     pub fn sums(&self) -> [usize; 2] {
         let cells = &self.cells;
-        let wanted = [!cells.slope.is_empty(), !cells.edge.is_empty(), cells.pairs.is_some(), cells.pairs.is_some()];
+        let wanted = [!cells.edge.is_empty(), cells.pairs.is_some(), cells.pairs.is_some()];
         [1, 1 + wanted.into_iter().map(usize::from).sum::<usize>()]
     }
 
@@ -123,11 +121,7 @@ impl ValueFactors {
         weights.current.resize(codes.len());
         isa.expand_wide(codes, columns, &ages.of(&self.cells.current), &mut weights.current);
         let coarse = self.cells.pairs.as_ref().map(|pairs| (&pairs.current, &mut weights.coarse));
-        let tables = [
-            (&self.cells.conductance, &mut weights.conductance),
-            (&self.cells.slope, &mut weights.slope),
-            (&self.cells.edge, &mut weights.edge),
-        ];
+        let tables = [(&self.cells.conductance, &mut weights.conductance), (&self.cells.edge, &mut weights.edge)];
         for (table, out) in tables.into_iter().chain(coarse) {
             if !table.is_empty() {
                 out.resize(codes.len());
@@ -205,7 +199,6 @@ impl ValueFactors {
         let [bowed_current, bowed_conductance] = &mut sums.bowed;
         for (weights, wanted, f, out) in [
             (&weights.conductance, true, &pulses.narrow, &mut sums.conductance),
-            (&weights.slope, !self.cells.slope.is_empty(), &pulses.narrow, &mut sums.slope),
             (&weights.edge, !self.cells.edge.is_empty(), &pulses.edge, &mut sums.edge),
             (&weights.coarse, pairs, &pulses.bows, bowed_current),
             (&weights.conductance, pairs, &pulses.bows, bowed_conductance),
@@ -248,8 +241,8 @@ pub struct ValuePass<'a> {
     pub factors: &'a ValueFactors,
     pub sums: &'a Sums,
     pub pulses: &'a Pulses,
-    /// Tokens between the query and the age of the weights.
-    pub later: f32,
+    /// The current's change between the query and the age of the weights: [`CellFactors::drift`].
+    pub drift: [f32; 3],
     /// Whether cells differ from nominal ones, so that the sums of their differences were taken.
     pub differ: bool,
     /// A die's converters of these columns: gain, offset in units of A.
@@ -271,6 +264,7 @@ impl Vectorized for ValuePass<'_> {
         let shared = cells.constant * shares;
         let constant = self.factors.cancelled + self.factors.cancelled_per_phi * phi + shared;
         let swing_constant = cells.swing_rest[0] * phi;
+        let drift = [self.drift[0] * lengthened, self.drift[1], self.drift[2]];
         let swinging = if lengthened > 0.0 { phi / lengthened } else { 1.0 };
         let columns = self.counts.len();
         let blocks = self.counts.as_chunks_mut::<LANES>().0.iter_mut().zip(self.places.as_chunks_mut::<LANES>().0);
@@ -291,17 +285,15 @@ impl Vectorized for ValuePass<'_> {
                     }
                 }
             }
-            let mut current = m.scale(sum, cells.current_unit);
-            if !cells.slope.is_empty() {
-                current = m.add_product(current, of(&self.sums.slope, at), m.splat(cells.slope_unit * self.later));
-            }
+            let current = m.scale(sum, cells.current_unit);
+            let swing =
+                m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
+            let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
+            let current = drifted(m, current, swing, drift);
             let mut charge = m.add(current, m.splat(constant));
             if !cells.edge.is_empty() {
                 charge = m.add_product(charge, of(&self.sums.edge, at), m.splat(cells.edge_unit));
             }
-            let swing =
-                m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
-            let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let bowed = cells.pairs.as_ref().map(|pairs| {
                 cells.bowed(m, [of(&self.sums.bowed[0], at), of(&self.sums.bowed[1], at)], pairs.current_unit, bows)
             });
