@@ -270,6 +270,11 @@ impl<'a> Keys<'a> {
         self.quantity_in(key, value.get_ref(), unit)
     }
 
+    /// Whether that key is written as text, as quantities with a unit are.
+    pub fn is_text(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::String(_)))
+    }
+
     /// A quantity that must be written; NaN if it is not.
     pub fn require_quantity(&self, key: &str, unit: Unit) -> f64 {
         if !self.has(key) {

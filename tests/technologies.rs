@@ -126,6 +126,32 @@ fn a_model_that_nobody_defines_is_named_before_anything_runs() {
     insta::assert_snapshot!(said(dir.path(), &output).lines().take(8).collect::<Vec<_>>().join("\n"));
 }
 
+/// A figure stated with its unit and as a ratio to the nominal one are the same statement.
+#[test]
+fn a_check_states_a_figure_itself_or_its_ratio() {
+    let dir = project();
+    let file = dir.path().join("netlists/tech/generic28/tech.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let check = |name: &str, ion: &str| {
+        format!("[checks.{name}]\nlength = \"60 nm\"\ntolerance = \"3 %\"\nnfet_svt = {{ ion = {ion} }}\n")
+    };
+    let stated =
+        [check("itself", "\"0.435 mA/um\""), check("ratio", "0.512"), check("missed", "\"0.5 mA/um\"")].concat();
+    fs::write(&file, format!("{before}\n{stated}")).unwrap();
+    let output = gaincell(dir.path(), None, &["tech", "check", "generic28", "--json"]);
+    assert_eq!(output.status.code(), Some(5), "{}", said(dir.path(), &output));
+    assert!(said(dir.path(), &output).contains("ion of nfet_svt (missed)"), "{}", said(dir.path(), &output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ion = |check: &str| {
+        let mut of = found["verdicts"].as_array().unwrap().iter();
+        let verdict = of.find(|v| v["check"] == check && v["figure"] == "ion" && v["flavour"] == "nfet_svt").unwrap();
+        (verdict["measured"].as_f64().unwrap(), verdict["unit"].as_str().unwrap().to_string(), verdict["pass"] == true)
+    };
+    let (itself, ratio, nominal) = (ion("itself"), ion("ratio"), ion("nominal"));
+    assert_eq!((itself.1.as_str(), itself.2, ratio.1.as_str(), ratio.2), ("A/m", true, "1", true));
+    assert!((itself.0 / nominal.0 / ratio.0 - 1.0).abs() < 1e-12 && !ion("missed").2);
+}
+
 #[test]
 fn on_the_technology_that_a_sweep_was_written_for_nothing_scales() {
     let benches = root().join("netlists/benches");
@@ -228,6 +254,20 @@ fn every_voltage_of_every_bench_follows_the_supply() {
         }
     }
     assert!(seen > 150, "{seen} voltages");
+}
+
+/// The wrappers draw the foundry's devices at the size that they say: on-currents are those of its documentation.
+#[test]
+fn sky130_s_devices_carry_what_the_foundry_states() {
+    if sky130().is_none() {
+        return;
+    }
+    let (dir, at) = (tempfile::tempdir().unwrap(), root());
+    let arguments = ["tech", "check", "sky130", "--json", "--out", dir.path().to_str().unwrap()];
+    let output = Command::new(env!("CARGO_BIN_EXE_gaincell")).current_dir(at).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["verdicts"].as_array().unwrap().len(), 4);
 }
 
 #[test]

@@ -13,7 +13,8 @@ use crate::project::Project;
 use crate::simulate::Simulator;
 use crate::spec::{Corner, SweepSpec};
 use crate::sweep::CORNER_LABEL;
-use crate::tech::{Check, Technology};
+use crate::tech::{Check, Expected, Technology};
+use crate::units::Unit;
 
 /// The sweep that the transfer curves are taken from, and the name of the run under these conditions.
 const SWEEP: &str = "device";
@@ -58,8 +59,10 @@ pub struct TechVerdict {
     pub check: String,
     /// Wrapper of the device.
     pub flavour: String,
-    /// Figure: of nominal conditions in its base unit; of others a ratio to nominal, `vt` a shift [V].
+    /// Figure of merit.
     pub figure: String,
+    /// Its unit; `1` for a ratio to nominal conditions. `vt` is a shift against these.
+    pub unit: String,
     /// What is stated.
     pub expected: f64,
     /// What came.
@@ -168,6 +171,7 @@ fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Re
                         check: NOMINAL.to_string(),
                         flavour: v.flavour,
                         figure: v.target.figure,
+                        unit: v.target.unit.to_string(),
                         expected: v.target.value,
                         measured: v.measured,
                         tolerance: v.target.tolerance,
@@ -189,20 +193,21 @@ fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Re
         let Some(condition) = find(&conditions, check, tech, shortest_m) else { continue };
         for expected in &check.expected {
             let at = |name: &str| by_place.get(&(name, expected.flavour.as_str())).copied();
-            let measured = match (at(&condition.name), at(NOMINAL)) {
-                (Some(here), Some(nominal)) => change(&expected.figure, here, nominal),
+            let found = match (at(&condition.name), at(NOMINAL)) {
+                (Some(here), Some(nominal)) => measured(expected, here, nominal),
                 _ => f64::NAN,
             };
             let (tolerance, off) = match expected.figure.as_str() {
-                "vt" => (check.vt_tolerance_v, (measured - expected.value).abs()),
-                _ => (check.tolerance, (measured / expected.value - 1.0).abs()),
+                "vt" => (check.vt_tolerance_v, (found - expected.value).abs()),
+                _ => (check.tolerance, (found / expected.value - 1.0).abs()),
             };
             verdicts.push(TechVerdict {
                 check: check.name.clone(),
                 flavour: expected.flavour.clone(),
                 figure: expected.figure.clone(),
+                unit: expected.unit.to_string(),
                 expected: expected.value,
-                measured,
+                measured: found,
                 tolerance,
                 pass: off <= tolerance,
             });
@@ -212,14 +217,19 @@ fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Re
     Ok(TechCheck { tech: tech.name.clone(), devices, verdicts, pass })
 }
 
-/// A figure against the nominal one: a ratio, of `vt` the shift of the saturated threshold [V].
-fn change(figure: &str, here: &DeviceFigures, nominal: &DeviceFigures) -> f64 {
-    match figure {
-        "ion" => here.ion_a_per_m / nominal.ion_a_per_m,
-        "ioff" => here.ioff_a_per_m / nominal.ioff_a_per_m,
-        "ss" => here.ss_v_per_dec / nominal.ss_v_per_dec,
-        "dibl" => here.dibl_v_per_v / nominal.dibl_v_per_v,
-        "vt" => here.vth_sat_v - nominal.vth_sat_v,
+/// What is expected, as measured: a figure, its ratio to the nominal one, or of `vt` the shift of the saturated threshold [V].
+fn measured(expected: &Expected, here: &DeviceFigures, nominal: &DeviceFigures) -> f64 {
+    let of = |figures: &DeviceFigures| match expected.figure.as_str() {
+        "ion" => figures.ion_a_per_m,
+        "ioff" => figures.ioff_a_per_m,
+        "ss" => figures.ss_v_per_dec,
+        "dibl" => figures.dibl_v_per_v,
+        "vt" => figures.vth_sat_v,
         _ => f64::NAN,
+    };
+    match expected.unit {
+        Unit::One => of(here) / of(nominal),
+        Unit::Volt => of(here) - of(nominal),
+        _ => of(here),
     }
 }

@@ -165,10 +165,10 @@ fn figures_table(devices: &[DeviceFiguresAt]) -> String {
 }
 
 fn verdict_table(verdicts: &[TechVerdict]) -> String {
-    let number = |verdict: &TechVerdict, value: f64| match (verdict.figure.as_str(), verdict.check.as_str()) {
+    let number = |verdict: &TechVerdict, value: f64| match (verdict.figure.as_str(), verdict.unit.as_str()) {
         ("vt", _) => format!("{:+.1} mV", value * 1e3),
-        (_, "nominal") => format!("{value:.4e}"),
-        _ => format!("x {value:.3}"),
+        (_, "1") => format!("x {value:.3}"),
+        (_, unit) => format!("{value:.4e} {unit}"),
     };
     let tolerance = |verdict: &TechVerdict| match verdict.figure.as_str() {
         "vt" => format!("{:.0} mV", verdict.tolerance * 1e3),

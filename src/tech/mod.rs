@@ -16,7 +16,7 @@
 //! | `[parameters]` | values for parameters of benches, by name, where a bench has them |
 //! | `[corners.<name>]` | `section` of the libraries, or `files` in place of those of `[models]`; `vdd`, `temperature` |
 //! | `[devices.<flavour>]` | `subckt` (the wrapper), `mosfet` (path of the one MOSFET inside, as `m0` or `xm0.mcore`), `w` and `l` (least and greatest, as drawn), targets |
-//! | `[checks.<name>]` | what devices do at a `corner`, `temperature` or `length`, against nominal: per flavour `ion`, `ioff`, `ss`, `dibl` as ratios, `vt` as a shift; `tolerance` of the ratios, `vt_tolerance` |
+//! | `[checks.<name>]` | what devices do at a `corner`, `temperature` or `length`, against nominal: per flavour `ion`, `ioff`, `ss`, `dibl` as ratios, or with a unit the figure itself, `vt` as a shift; `tolerance`, `vt_tolerance` |
 //! | `[mismatch]` | `a_vt`, `a_beta`: Pelgrom's constants |
 //!
 //! Paths are relative to `tech.toml`; they may begin with an environment variable, as `$PDK_ROOT/...`.
@@ -100,7 +100,7 @@ pub struct Check {
     pub temperature_degc: Option<f64>,
     /// Channel length as drawn, if not the least one [m].
     pub length_m: Option<f64>,
-    /// Tolerance of ratios, relative.
+    /// Tolerance of ratios and figures, relative.
     pub tolerance: f64,
     /// Tolerance of threshold shifts [V].
     pub vt_tolerance_v: f64,
@@ -108,14 +108,16 @@ pub struct Check {
     pub expected: Vec<Expected>,
 }
 
-/// One expected change of one flavour.
+/// One expected figure of one flavour.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
     /// Flavour, as in [`Device::wrapper`].
     pub flavour: String,
-    /// `ion`, `ioff`, `ss`, `dibl`: a ratio to the nominal figure; `vt`: a shift of the saturated threshold's magnitude [V].
+    /// `ion`, `ioff`, `ss`, `dibl`; `vt`: a shift of the saturated threshold's magnitude [V].
     pub figure: String,
-    /// Ratio, or shift [V].
+    /// The figure's unit if the figure itself is stated; [`Unit::One`] for a ratio to the nominal one, [`Unit::Volt`] for a shift.
+    pub unit: Unit,
+    /// In that unit.
     pub value: f64,
 }
 

@@ -201,8 +201,8 @@ fn read_corner(name: &str, keys: &Keys<'_>, resolve: &dyn Fn(&str) -> Place) -> 
     corner
 }
 
-/// Figures of a check that are ratios to nominal.
-const RATIOS: [&str; 4] = ["ion", "ioff", "ss", "dibl"];
+/// How many of [`FIGURES`] a check may state, from the first on.
+const CHECKED: usize = 4;
 
 fn read_check(name: &str, keys: &Keys<'_>, corners: &[TechCorner]) -> Check {
     let corner = keys.string("corner");
@@ -219,11 +219,15 @@ fn read_check(name: &str, keys: &Keys<'_>, corners: &[TechCorner]) -> Check {
     let mut expected = Vec::new();
     for flavour in keys.names().into_iter().filter(|key| !own.contains(&key.as_str())) {
         let Some(table) = keys.table(&flavour) else { continue };
-        let ratio = |figure: &str| Some((figure.to_string(), table.quantity(figure, Unit::One)?));
-        let vt = table.quantity("vt", Unit::Volt).map(|value| ("vt".to_string(), value));
-        let found: Vec<(String, f64)> = RATIOS.iter().filter_map(|figure| ratio(figure)).chain(vt).collect();
+        let stated = |figure: &str, unit: Unit| {
+            let value = table.quantity(figure, unit)?;
+            Some(Expected { flavour: flavour.clone(), figure: figure.to_string(), unit, value })
+        };
+        // A bare number is a ratio, a quantity with a unit the figure itself.
+        let figures = FIGURES[..CHECKED].iter();
+        let figures = figures.map(|(figure, unit)| (*figure, if table.is_text(figure) { *unit } else { Unit::One }));
+        expected.extend(figures.chain([("vt", Unit::Volt)]).filter_map(|(figure, unit)| stated(figure, unit)));
         table.finish();
-        expected.extend(found.into_iter().map(|(figure, value)| Expected { flavour: flavour.clone(), figure, value }));
     }
     keys.finish();
     Check { name: name.to_string(), corner, temperature_degc, length_m, tolerance, vt_tolerance_v, expected }
