@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use gaincell::Result;
 use results::{Entry, ends, median};
 use torch::Torch;
-use workload::{Cells, D, HEADS, TOKENS, Workload};
+use workload::{Cells, D, HEADS, TOKENS, Workload, nearness};
 
 const COMMAND: &str = "make bench-torch";
 const ROUNDS: usize = 15;
@@ -35,7 +35,7 @@ fn run() -> Result<()> {
         return workload.decode_long(tokens);
     }
     println!("load before: {}", results::load());
-    let mut entries = Vec::new();
+    let mut entries = nearness(root, COMMAND)?;
     let mut torch = Torch::start(root, [HEADS, TOKENS, D]);
     match &torch {
         Ok(torch) => println!("against {}", torch.version),

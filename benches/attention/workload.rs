@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use gaincell::emulate::{Die, DieSeed, Extent, Factorized, FactorizedHead, Isa, Level, Noise, Options, TableModel};
+use gaincell::emulate::{
+    Counter, Die, DieSeed, Evaluation, Extent, Factorized, FactorizedHead, Inputs, Isa, Level, Noise, Options,
+    Quantization, TableModel, run,
+};
 use gaincell::lut::{Table, synthetic};
 use gaincell::{Error, Kind, Result, rng};
 
@@ -12,8 +15,11 @@ use super::results::{self, Entry, median};
 pub const HEADS: usize = 12;
 pub const TOKENS: usize = 1024;
 pub const D: usize = 64;
-/// The table that `make characterize` writes.
+/// The table that `make characterize` writes, and the one of `gaincell run --tech sky130`.
 const TABLE: &str = "results/luts/generic28-gain_cell_6t";
+const OTHER_TABLE: &str = "results/luts/sky130-gain_cell_6t";
+/// Tokens of the comparison with the evaluation cell by cell.
+const COMPARED: usize = 256;
 
 /// Spread of the logarithm of the cells' leakage, and noise of each write \[V\] and of a cell's and of a converter's charge at each
 /// read \[C\]: magnitudes for a benchmark, whose time does not depend on them.
@@ -177,6 +183,43 @@ impl Workload {
             "the inner loops' own rate, 16-bit and 8-bit products in the proportion used, data in the nearest cache";
         Entry::new("emulate.prefill.fraction_of_peak", 1e-9 * rate, "Gop/s", Some(fraction), against, 1, command)
     }
+}
+
+/// How far sums of integers are from the evaluation cell by cell, on the tables that are here: worst and root-mean-square share of full
+/// scale, of S and of phi.
+pub fn nearness(root: &Path, command: &str) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for folder in [TABLE, OTHER_TABLE] {
+        let Ok(table) = Table::read_json(&root.join(folder)) else { continue };
+        let vdd_v = table.scale.vdd_v;
+        let draw = |name: &str, at: usize| rng::uniform(2, at as u64, "nearness", name);
+        let count = COMPARED * D;
+        let inputs = Inputs {
+            shape: [1, COMPARED, D],
+            q: (0..count).map(|at| draw("q", at)).collect(),
+            k: (0..count).map(|at| vdd_v * draw("k", at)).collect(),
+            v: (0..count).map(|at| vdd_v * draw("v", at)).collect(),
+        };
+        let quantization = Quantization { output: Counter::Exact, ..Quantization::default() };
+        let options =
+            Options { level: Level::Table, vdd_v, window: COMPARED, tiles: 4, quantization, ..Options::default() };
+        let of = |evaluation| run(inputs.clone(), &Options { evaluation, ..options.clone() }, Some(&table));
+        let (cells, sums) = (of(Evaluation::PerCell)?, of(Evaluation::Factorized)?);
+        for (what, a, b, full) in [("s", &cells.s, &sums.s, table.scale.s_sat), ("phi", &cells.phi, &sums.phi, 1.0)] {
+            let errors = || a.iter().zip(b).map(|(a, b)| ((a - b) / full).abs());
+            let worst = 100.0 * errors().fold(0.0, f64::max);
+            let rms = 100.0 * (errors().map(|e| e * e).sum::<f64>() / a.len() as f64).sqrt();
+            println!(
+                "{}, {what}: {rms:.4} % rms, at most {worst:.3} % of full scale from cell by cell",
+                table.technology
+            );
+            let name = format!("emulate.{what}.from_per_cell.{}", table.technology);
+            let against =
+                "the evaluation cell by cell, nominal cells, random levels; ratio: worst element [% of full scale]";
+            entries.push(Entry::new(&name, rms, "% of full scale rms", Some(worst), against, 2, command));
+        }
+    }
+    Ok(entries)
 }
 
 /// Heads whose window is full.

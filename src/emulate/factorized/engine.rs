@@ -20,8 +20,7 @@ const TOGETHER: usize = 2;
 /// A table and its options, taken apart: attention of one head dimension, of many heads, at the price of ideal attention.
 ///
 /// Stored values need 2 to 8 levels and Q 2 to 16; cells, converters and spread are those of the [`TableModel`], evaluated by
-/// sums of integers. How near that is, and what is approximated, stands in the module's own notes: phi within 0.1 % of
-/// full scale on characterized tables.
+/// sums of integers. How near that is, and what is approximated, stands in the module's own notes.
 #[derive(Debug, Clone)]
 pub struct Factorized {
     pub(super) isa: Isa,
