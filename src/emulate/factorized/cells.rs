@@ -35,7 +35,7 @@ pub const BEYOND: usize = 2 * RUN;
 /// Widths at which short pulses are looked at.
 pub const SHORT_POINTS: usize = 129;
 /// A part that cannot reach this share of full scale, with every cell of a column at its worst, has no sum of its own.
-const NEGLIGIBLE: f64 = 1e-4;
+pub const NEGLIGIBLE: f64 = 1e-4;
 /// Levels that fit a register's lookup beside a neighbour's.
 const MOST_LEVELS: usize = 8;
 
@@ -69,7 +69,7 @@ pub struct CellFactors {
     pub keep: [f32; 3],
     /// What tells pairs of cells apart; none without [`Swing::pairs`].
     pub pairs: Option<Pairs>,
-    /// The rest z of each level, in units of p, when just written, and its change per token; and what [`drifted`] misses of the current's
+    /// The rest z of each level that has no sum of its own, in units of p, when just written, and its change per token; and what [`drifted`] misses of the current's
     /// change per token in the middle of the window.
     pub rest: [[f32; 3]; 8],
     /// `c` of a long pulse, in units of p.
@@ -101,14 +101,15 @@ pub struct ColumnSums<L> {
 }
 
 impl CellFactors {
-    /// Takes apart the cells of an array for columns of `rows` cells and `full` units at full scale.
+    /// Takes apart the cells of an array for columns of `rows` cells; the rest of the edges has a sum of its own where a cell's reaches
+    /// `least_edge`, as a share of full scale over the rows.
     pub fn new(
         model: &TableModel,
         array: Array,
         budget: &Budget,
         rows: usize,
         scales: Scales,
-        summed_edges: bool,
+        least_edge: f64,
     ) -> Result<Self, Refusal> {
         let Budget { levels, window, .. } = *budget;
         if levels > MOST_LEVELS {
@@ -133,7 +134,7 @@ impl CellFactors {
         let edge: Vec<Vec<f64>> = (0..window)
             .map(|age| extra(age, 1.0).iter().zip(&current[age]).map(|(e, i)| e - long[0] * i - long[1]).collect())
             .collect();
-        let with_edge = summed_edges && greatest(&edge) > NEGLIGIBLE * share;
+        let with_edge = greatest(&edge) > least_edge * share;
         let short_below = (model.longest_short_s(array) / t_max_s).min(1.0);
         let whole: Vec<f64> = edge[middle].iter().map(|z| z + long[1]).collect();
         let by_width = |of: usize| -> Box<[f32; SHORT_POINTS]> {
@@ -231,7 +232,8 @@ impl CellFactors {
             let [constant, per_current, per_swing] = drift.get(middle).copied().unwrap_or_default().map(f64::from);
             let along = constant + per_current * current[middle][level] + per_swing * conductance[middle][level];
             let missed = if with_slope { slopes[middle][level] - along } else { 0.0 };
-            *to = [young, (old - young) / oldest.max(1) as f64, missed].map(|x| x as f32);
+            let spread = if with_edge { 0.0 } else { 1.0 };
+            *to = [spread * young, spread * (old - young) / oldest.max(1) as f64, missed].map(|x| x as f32);
         }
         let (edge, edge_unit) = narrow(&edge, with_edge);
         Ok(CellFactors {

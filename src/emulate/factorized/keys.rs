@@ -22,6 +22,10 @@ pub const DRIVE_ENTRIES: usize = 4096;
 const FULL_WIDE: f64 = 3840.0;
 const FULL_NARROW: f64 = 15.0;
 
+/// Share of full scale over the rows from which the rest of the edges has a sum. Below, it is spread evenly over a column's rows, which
+/// is off by what the few rows without a pulse have more or less than the mean.
+const LEAST_EDGE: f64 = 5e-3;
+
 /// The K array, taken apart.
 #[derive(Debug, Clone)]
 pub struct KeyFactors {
@@ -30,6 +34,7 @@ pub struct KeyFactors {
     wide: [i16; 16],
     narrow: [u8; 16],
     bows: [u8; 16],
+    edges: [u8; 16],
     /// A row's width, share of edges, width and tau, width squared, bow; by code of Q.
     parts: [[f32; 16]; 5],
     cancelled_per_width: f32,
@@ -48,6 +53,7 @@ pub struct Query {
     wide: Vec<i16>,
     narrow: Vec<u8>,
     bows: Vec<u8>,
+    edges: Vec<u8>,
     /// Sums of the parts.
     parts: [f32; 5],
     /// Dimensions with a pulse.
@@ -59,6 +65,7 @@ pub struct Query {
 pub struct KeyWeights {
     current: Aligned<i16>,
     conductance: Aligned<i8>,
+    edge: Aligned<i8>,
     /// The current in narrow integers, for pairs of cells.
     coarse: Aligned<i8>,
 }
@@ -68,6 +75,7 @@ pub struct KeyWeights {
 pub struct KeySums {
     current: Aligned<i32>,
     conductance: Aligned<i32>,
+    edge: Aligned<i32>,
     /// Of the current and the conductance, by bows.
     bowed: [Aligned<i32>; 2],
     /// Of a die's cells beside the nominal ones.
@@ -97,11 +105,12 @@ impl KeyFactors {
         }
         let converter = model.converter(Array::K);
         let (unit_c, t_max_s) = (converter.charge_per_unit_c(), model.t_max_s());
-        let cells = CellFactors::new(model, Array::K, budget, d, scales, false)?;
+        let cells = CellFactors::new(model, Array::K, budget, d, scales, LEAST_EDGE)?;
         let mut factors = KeyFactors {
             wide: [0; 16],
             narrow: [0; 16],
             bows: [0; 16],
+            edges: [0; 16],
             parts: [[0.0; 16]; 5],
             d: d as f32,
             cancelled_per_width: (converter.cancelled_a() * t_max_s / unit_c) as f32,
@@ -117,6 +126,7 @@ impl KeyFactors {
             let [tau, share] = factors.cells.drive(pulse);
             factors.wide[code] = nearest((pulse + tau) * FULL_WIDE as f32) as i16;
             factors.narrow[code] = nearest(pulse * FULL_NARROW as f32) as u8;
+            factors.edges[code] = nearest(share * FULL_NARROW as f32) as u8;
             factors.bows[code] = bow(factors.narrow[code], FULL_NARROW as u8);
             let bow = f32::from(factors.bows[code]) / FULL_NARROW as f32;
             for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau, pulse * pulse, bow]) {
@@ -144,7 +154,7 @@ impl KeyFactors {
 
     /// Sums that a slot takes: wide ones, narrow ones.
     pub fn sums(&self) -> [usize; 2] {
-        [1, 1 + 2 * usize::from(self.cells.pairs.is_some())]
+        [1, 1 + usize::from(!self.cells.edge.is_empty()) + 2 * usize::from(self.cells.pairs.is_some())]
     }
 
     /// Makes a query ready from its codes, whole octets of them; codes of 0 fill up.
@@ -156,6 +166,8 @@ impl KeyFactors {
         query.narrow.extend(codes.iter().map(|code| self.narrow[of(code)]));
         query.bows.clear();
         query.bows.extend(codes.iter().map(|code| self.bows[of(code)]));
+        query.edges.clear();
+        query.edges.extend(codes.iter().map(|code| self.edges[of(code)]));
         let sum = |table: &[f32; 16]| codes.iter().fold(0.0, |sum, code| sum + table[of(code)]);
         query.on = codes.iter().filter(|code| **code > 0).count() as f32;
         query.parts = [0, 1, 2, 3, 4].map(|part| sum(&self.parts[part]));
@@ -181,6 +193,10 @@ impl KeyFactors {
         weights.conductance.resize(codes.len());
         isa.expand_wide_keys(codes, &ages.of(&self.cells.current)[..slots], &mut weights.current);
         isa.expand_narrow_keys(codes, &ages.of(&self.cells.conductance)[..slots], &mut weights.conductance);
+        if !self.cells.edge.is_empty() {
+            weights.edge.resize(codes.len());
+            isa.expand_narrow_keys(codes, &ages.of(&self.cells.edge)[..slots], &mut weights.edge);
+        }
         if let Some(pairs) = &self.cells.pairs {
             weights.coarse.resize(codes.len());
             isa.expand_narrow_keys(codes, &ages.of(&pairs.current)[..slots], &mut weights.coarse);
@@ -207,6 +223,11 @@ impl KeyFactors {
         let narrow = queries.map(|query| query.narrow.as_slice());
         sums.conductance.resize(QUERIES * slots);
         isa.dot_narrow(&weights.conductance[..cells], narrow, &mut sums.conductance);
+        if !self.cells.edge.is_empty() {
+            let edges = queries.map(|query| query.edges.as_slice());
+            sums.edge.resize(QUERIES * slots);
+            isa.dot_narrow(&weights.edge[..cells], edges, &mut sums.edge);
+        }
         if self.cells.pairs.is_some() {
             let bows = queries.map(|query| query.bows.as_slice());
             for (weights, out) in [&weights.coarse, &weights.conductance].into_iter().zip(&mut sums.bowed) {
@@ -291,7 +312,10 @@ impl Vectorized for KeyPass<'_> {
             let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
             let current = drifted(m, current, swing, drift);
             let current = m.add_product(current, m.load(missed), m.splat(missing));
-            let charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
+            let mut charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
+            if !cells.edge.is_empty() {
+                charge = m.add_product(charge, of(&self.sums.edge), m.splat(cells.edge_unit));
+            }
             let bowed = cells.pairs.as_ref().map(|pairs| {
                 cells.bowed(m, [of(&self.sums.bowed[0]), of(&self.sums.bowed[1])], pairs.current_unit, bows)
             });

@@ -120,6 +120,32 @@ fn every_age_of_a_full_window_is_met() {
     assert!(worst < 16.0 * 1e-3 && rms < 16.0 * 3e-4, "output of 16 tiles off by {worst:.1e}, {rms:.1e} rms");
 }
 
+/// Edges that differ from level to level by more than follows the current, in columns with rows that have no pulse.
+#[test]
+fn edges_that_scatter_have_a_sum_of_their_own() {
+    let mut table = synthetic::table().unwrap();
+    let (unit_c, edges) = (table.scale.charge_per_unit_c, &table.cell.edge_charge_c);
+    let scattered: Vec<f64> =
+        edges.values.iter().enumerate().map(|(k, c)| c + 0.03 * unit_c * (1.7 * k as f64).cos()).collect();
+    table.cell.edge_charge_c.values = scattered;
+    let options = Options { window: 64, tiles: 1, ..options() };
+    let mut x = inputs(0, 64, D);
+    x.q.iter_mut().step_by(4).for_each(|q| *q = 0.0);
+    let [reference, fast] = [Evaluation::PerCell, Evaluation::Factorized]
+        .map(|evaluation| run(x.clone(), &Options { evaluation, ..options.clone() }, Some(&table)).unwrap());
+    let full = table.scale.s_sat;
+    let (worst, rms) = difference(&reference.s, &fast.s);
+    assert!(
+        worst < 1e-3 * full && rms < 1.5e-4 * full,
+        "S off by {:.1e}, {:.1e} rms of full scale",
+        worst / full,
+        rms / full
+    );
+    let model = TableModel::new(&table, &options, Vec::new()).unwrap();
+    let sums = Factorized::new(&model, &options, D).unwrap().keys.sums();
+    assert_eq!(sums, [1, 1 + array(&options).keys.sums()[1]], "one more than the table without such edges");
+}
+
 /// Cells that move within microseconds of a write, which no line over a run of queries follows.
 #[test]
 fn cells_that_come_to_rest_are_looked_up_at_every_age() {

@@ -3,7 +3,7 @@
 //! A row has one age and one pulse for all its cells, so its weights are looked up from one table of 8 levels.
 
 use super::aligned::Aligned;
-use super::cells::{CellFactors, ColumnSums, Places, Scales, drifted};
+use super::cells::{CellFactors, ColumnSums, NEGLIGIBLE, Places, Scales, drifted};
 use super::curve::{Curve, Steps};
 use super::keys::{Drives, KeyFactors};
 use super::lanes::{Machine, Vectorized, nearest};
@@ -85,7 +85,7 @@ impl ValueFactors {
         }
         let converter = model.converter(Array::V);
         let (unit_c, t_max_s) = (converter.charge_per_unit_c(), model.t_max_s());
-        let cells = CellFactors::new(model, Array::V, budget, budget.tile_rows, scales, true)?;
+        let cells = CellFactors::new(model, Array::V, budget, budget.tile_rows, scales, NEGLIGIBLE)?;
         let longest = greatest_phi + f64::from(cells.tau.iter().fold(0.0, |most: f32, tau| most.max(*tau)));
         if longest > LONGEST {
             return Err(Refusal::new(format!("pulses of {longest:.3} full lengths are more than its integers allow")));
