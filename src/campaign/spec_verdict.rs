@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{Dataset, Outcome, Row};
 use crate::fit::stats::binomial_interval;
 use crate::spec::{SpecLimit, SweepSpec};
-use crate::sweep::{CORNER_LABEL, GUARD_INDEX};
+use crate::sweep::{CORNER_LABEL, GUARD_INDEX, OWN_TOLERANCES};
 use crate::units::{Unit, engineering};
 
 /// Probability with which the interval of a yield holds the true one.
@@ -84,7 +84,7 @@ pub struct Dice {
     pub interval: [f64; 2],
 }
 
-/// The verdict of every measurement with limits at every corner. Rows of a relaxed tier count as missing.
+/// The verdict of every measurement with limits at every corner. Rows of a tier with other tolerances than the bench's count as missing.
 pub fn spec_verdicts(spec: &SweepSpec, dataset: &Dataset) -> Vec<SpecVerdict> {
     let corners: Vec<Option<String>> = match spec.corners.as_slice() {
         [] => vec![None],
@@ -111,7 +111,7 @@ pub fn spec_verdicts(spec: &SweepSpec, dataset: &Dataset) -> Vec<SpecVerdict> {
 
 fn verdict(spec: &SweepSpec, column: &str, limit: SpecLimit, rows: &[&Row]) -> SpecVerdict {
     let value = |row: &Row| {
-        let good = row.outcome == Outcome::Ok && row.tier == 0;
+        let good = row.outcome == Outcome::Ok && row.tier <= OWN_TOLERANCES;
         row.measured.get(column).filter(|_| good).and_then(crate::dataset::Value::scalar)
     };
     let found: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((*row, value(row)?))).collect();
@@ -245,6 +245,18 @@ spec = { max = "1 V", yield = "90 %" }
         assert_eq!((verdicts[1].missing, verdicts[1].dice.unwrap().good), (2, 98));
         let strict = SWEEP.replace("yield = \"90 %\"", "yield = \"98 %\"");
         assert!(!spec_verdicts(&spec(&strict).unwrap(), &dataset(None))[1].pass, "99 of 100 dice do not show 98 %");
+    }
+
+    /// More iterations make no other die of it, other tolerances may.
+    #[test]
+    fn limits_take_the_tiers_that_keep_the_bench_s_tolerances() {
+        let at_tier = |tier: u8| {
+            let mut dataset = dataset(None);
+            dataset.rows.iter_mut().filter(|row| row.values[SAMPLE] == 3.0).for_each(|row| row.tier = tier);
+            let hot = spec_verdicts(&spec(SWEEP).unwrap(), &dataset).remove(1);
+            (hot.missing, hot.dice.unwrap().good)
+        };
+        assert_eq!([at_tier(0), at_tier(1), at_tier(2)], [(0, 99), (0, 99), (2, 98)]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `[corners.<name>]` | `process` (a corner of the technology), quantities for parameters of the bench, `vdd` and `temp`; the design runs once per corner |
 //! | `[held_out]` | `points`, `seed`: random points inside the parameters' ranges, for tests that no fit sees |
 //! | `[mismatch]` | `samples`, `seed`, `instances`: Monte Carlo over the transistors below these instances |
+//! | `[replicas]` | `instance = "other"`: on every die the transistors below `instance` are drawn as those below `other`, of which it is a replica to compare with |
 //! | `[[measure]]` | `name`, `unit` and one of `at`, `cross`, `delay`, `integral`, `mean`, `max`, `min`, `settle`, `sample`, `expr` |
 //! | `[measure.spec]` | `min`, `typ`, `max`: what the measurement may be, in its unit; `yield`: the share of dice that must show it, with 95 % confidence |
 //! | `[adaptive]`, `[multifidelity]` | refine where a measurement is uncertain, on the shape of a static sweep: see [`AdaptiveSpec`], [`MultifidelitySpec`] |
@@ -27,9 +28,11 @@ mod adaptive;
 mod circuits;
 mod design;
 mod measures;
+mod mismatch;
 mod parameter;
 mod variant;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Kind, Problem, Result};
@@ -41,6 +44,7 @@ pub use adaptive::{AdaptiveSpec, MultifidelitySpec, SUPPLY};
 pub use circuits::{CircuitSpec, Task, Variant};
 pub use design::{Corner, Guard, Sampling};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
+pub use mismatch::Mismatch;
 use parameter::read_parameter;
 pub use parameter::{ParameterSpec, range};
 
@@ -51,17 +55,6 @@ pub struct HeldOut {
     pub points: u64,
     /// Seed.
     pub seed: u64,
-}
-
-/// Monte Carlo over device mismatch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    /// How many samples; each runs at every combination of the parameters.
-    pub samples: u64,
-    /// Seed.
-    pub seed: u64,
-    /// Instances below which every transistor is drawn.
-    pub instances: Vec<String>,
 }
 
 /// Limits of one point.
@@ -98,6 +91,8 @@ pub struct SweepSpec {
     pub held_out: Option<HeldOut>,
     /// Mismatch, if any.
     pub mismatch: Option<Mismatch>,
+    /// Instances that are replicas of others, and these; in lower case.
+    pub replicas: BTreeMap<String, String>,
     /// Measurements in order.
     pub measures: Vec<MeasureSpec>,
     /// How to refine, if not by the grid.
@@ -195,7 +190,8 @@ impl SweepSpec {
             table.finish();
             HeldOut { points: points.unwrap_or(0), seed: seed.unwrap_or(0) }
         });
-        let mismatch = keys.table("mismatch").map(|table| read_mismatch(&table));
+        let mismatch = keys.table("mismatch").map(|table| mismatch::read(&table));
+        let replicas = mismatch::read_replicas(&keys);
         let swept: Vec<String> = parameters.iter().map(|p| p.column()).collect();
         let measures = measures::read(&keys, &swept);
         let adaptive = adaptive::read_adaptive(&keys, &parameters, &measures);
@@ -248,6 +244,7 @@ impl SweepSpec {
             process_corners,
             held_out,
             mismatch,
+            replicas,
             measures,
             adaptive,
             multifidelity,
@@ -333,18 +330,6 @@ fn read_bench(keys: &Keys<'_>, file: &Path, benches: &Path) -> PathBuf {
         keys.problem(problem.accepted(format!("a path relative to this file, or one of: {known}.cir")), "bench");
     }
     common
-}
-
-fn read_mismatch(keys: &Keys<'_>) -> Mismatch {
-    let samples = keys.count("samples");
-    let seed = keys.count("seed");
-    required(keys, &[("samples", samples.is_some()), ("seed", seed.is_some())]);
-    if !keys.has("instances") {
-        keys.missing("instances", "a list of the bench's instances, as in [\"xcell\"]");
-    }
-    let instances = keys.strings("instances").unwrap_or_default();
-    keys.finish();
-    Mismatch { samples: samples.unwrap_or(0), seed: seed.unwrap_or(0), instances }
 }
 
 #[cfg(test)]

@@ -16,16 +16,26 @@ pub(super) fn mismatched_devices(
     values: &BTreeMap<String, f64>,
 ) -> Result<Vec<DeviceInstance>> {
     let Some(mismatch) = &spec.mismatch else { return Ok(Vec::new()) };
+    let below = |instance: &str, key: &str| {
+        deck.devices(instance, &tech.wrappers(), values).map_err(|error| {
+            let problems = error.problems().iter().cloned();
+            let problems = problems.map(|p| if p.file.is_some() { p } else { p.file(&spec.file).key(key) });
+            Error::collect(problems.collect()).unwrap_or(error)
+        })
+    };
+    for (replica, original) in &spec.replicas {
+        let paths = |instance: &str| -> Result<Vec<String>> {
+            let devices = below(instance, "replicas")?;
+            Ok(devices.iter().map(|device| spec.drawn_as(&device.path)).collect())
+        };
+        if paths(replica)? != paths(original)? {
+            let message = format!("`{replica}` is no replica of `{original}`: the transistors below it are others");
+            return Err(Problem::new(Kind::SpecKey, message).file(&spec.file).key("replicas").into());
+        }
+    }
     let mut devices = Vec::new();
     for instance in &mismatch.instances {
-        devices.extend(deck.devices(instance, &tech.wrappers(), values).map_err(|error| {
-            let problems = error
-                .problems()
-                .iter()
-                .cloned()
-                .map(|p| if p.file.is_some() { p } else { p.file(&spec.file).key("mismatch.instances") });
-            Error::collect(problems.collect()).unwrap_or(error)
-        })?);
+        devices.extend(below(instance, "mismatch.instances")?);
     }
     Ok(devices)
 }
@@ -127,9 +137,10 @@ impl Mismatched {
     }
 }
 
-/// A sample's draws for one device, as commands and as columns of its row.
+/// A sample's draws for one device, those of the path `drawn_as`, as commands and as columns of its row.
 pub(super) fn draw(
     device: &DeviceInstance,
+    drawn_as: &str,
     tech: &Technology,
     seed: u64,
     sample: u64,
@@ -137,8 +148,8 @@ pub(super) fn draw(
     alters: &mut Vec<String>,
 ) -> Result<()> {
     let mismatched = Mismatched::new(device, tech)?;
-    let delvto_v = rng::normal(seed, sample, &device.path, "delvto") * mismatched.sigma_delvto_v;
-    let mulu0 = 1.0 + rng::normal(seed, sample, &device.path, "mulu0") * mismatched.sigma_mulu0;
+    let delvto_v = rng::normal(seed, sample, drawn_as, "delvto") * mismatched.sigma_delvto_v;
+    let mulu0 = 1.0 + rng::normal(seed, sample, drawn_as, "mulu0") * mismatched.sigma_mulu0;
     alters.extend(mismatched.alters(&device.path, delvto_v, mulu0));
     let column = device.path.replace('.', "_");
     values.insert(format!("draw_{column}_delvto_v"), delvto_v);

@@ -172,7 +172,8 @@ impl<'a> Planner<'a> {
                 point.row.index = first_index + sample;
                 point.row.values.insert("sample".to_string(), sample as f64);
                 for device in &devices {
-                    draw(device, self.tech, mismatch.seed, sample, &mut point.row.values, &mut point.alters)?;
+                    let (as_path, PlannedPoint { row, alters, .. }) = (self.spec.drawn_as(&device.path), &mut point);
+                    draw(device, &as_path, self.tech, mismatch.seed, sample, &mut row.values, alters)?;
                 }
                 Ok(point)
             })

@@ -7,11 +7,14 @@
 //! | 2 | those, and `method=gear maxord=2` instead of the trapezoidal rule | Gear damps ringing, and what really rings |
 //! | 3 | those, and `reltol`, `vntol`, `abstol`, `chgtol` ten times, `gmin` a hundred times the bench's | accuracy |
 //!
-//! A row keeps the tier that it was simulated at. Fits take tier 0 and say how many rows were left out.
+//! A row keeps the tier that it was simulated at. Fits take tier 0 and say how many rows were left out; limits are judged on tiers 0 and 1.
 
 use std::collections::BTreeMap;
 
 use crate::netlist::Deck;
+
+/// The last tier that keeps the bench's tolerances and its rule of integration.
+pub const OWN_TOLERANCES: u8 = 1;
 
 /// ngspice's own values of the options that tiers and guard are relative to.
 const DEFAULTS: [(&str, f64); 5] =

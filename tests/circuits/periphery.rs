@@ -55,7 +55,7 @@ fn a_word_line_delays_as_a_distributed_line() {
 fn a_bit_line_drops_what_ohm_says() {
     let points = Sweep::of("bit_line_wires").run(|v| v["on_far"] == 1.0 && v["on_mid"] == 0.0);
     for point in &points {
-        let current_a = point.get("charge_cell_c") / 15e-9;
+        let current_a = point.get("charge_ideal_c") / (8.0 * 15e-9);
         near(point.get("v_far_v"), -484.0 * point.get("r_bl_ohm") * current_a, 0.02);
     }
     assert_eq!(points.len(), 4);
@@ -156,4 +156,31 @@ fn a_token_converts_charge_over_current_and_counts_it() {
     let returned_j = VDD_V * (41.2e-6 * token.get("t_phi_width_s") + 20.5e-6 * token.get("t_out_width_s"));
     let converters_j = token.get("energy_converter_k_j") + token.get("energy_converter_v_j");
     within(converters_j / (comparators_j + returned_j), 0.6, 1.1);
+}
+
+/// On a die, wires are told by the same cells without them: with cells of their own, the mismatch of single cells, some percent each, would
+/// be taken for the wire. Limits are the sweeps' own.
+#[test]
+fn on_a_die_a_wire_costs_what_it_costs_and_not_the_cells_mismatch() {
+    let on_dice = |name: &str| {
+        Sweep::of(name).edit("[replicas]", "[mismatch]\nsamples = 3\nseed = 5\ninstances = [\"\"]\n[replicas]")
+    };
+    let lines =
+        on_dice("word_line_wires").run(|v| v["r_wl_ohm"] == 4.0 && v["t_pulse_s"] == 4e-9 && v["v_store_v"] < 0.1);
+    let columns = on_dice("bit_line_wires")
+        .run(|v| v["r_bl_ohm"] == 4.0 && v["on_far"] == 1.0 && v["on_mid"] == 0.0 && v["v_store_v"] < 0.1);
+    for (points, cost, charge, original, replica) in [
+        (&lines, "charge_change", "charge_near_c", "xnear", "xfar"),
+        (&columns, "loss", "charge_ideal_c", "xcol_x7_x0_xcell", "xref_x7_x0_xcell"),
+    ] {
+        assert_eq!(points.len(), 3);
+        let draw = |point: &super::Point, of: &str| point.get(&format!("draw_{of}_xmn1_delvto_v"));
+        for point in points {
+            assert_eq!(draw(point, original), draw(point, replica));
+            within(point.get(cost), -0.01, 0.01);
+        }
+        assert_ne!(draw(&points[0], original), draw(&points[1], original));
+        let charges: Vec<f64> = points.iter().map(|point| point.get(charge)).collect();
+        assert!((charges[0] / charges[1] - 1.0).abs() > 0.005, "{charges:?}");
+    }
 }
