@@ -2,10 +2,10 @@
 //!
 //! [`super::TableModel`] evaluates every cell of every read in double precision and is the reference. This engine takes the
 //! same table apart once (`cells`), so that a read needs products of integers only: stored codes are looked up as weights of
-//! their age, a run of queries at a time, and multiplied with pulse widths (`keys`, `values`). S stays within 0.05 % of full
-//! scale of the per-cell evaluation on generic28's table, at 0.007 % rms, and within 0.15 % on sky130's, whose short pulses differ more from
-//! level to level, at 0.019 % rms (`make bench-torch` prints both); phi and signed outputs too, but where a converter is steeper than its
-//! full scale over its range, as at a dead zone's ends, that steepness multiplies it. What cannot be taken apart is refused with the reason, and [`super::run`]
+//! their age, a run of queries at a time, and multiplied with pulse widths (`keys`, `values`). S stays within 0.1 % of full
+//! scale of the per-cell evaluation, at 0.007 % rms on generic28's table and 0.010 % on sky130's (`make bench-torch` prints both); phi and
+//! signed outputs too, but where a converter is steeper than its full scale over its range, as at a dead zone's ends, that steepness
+//! multiplies it. What cannot be taken apart is refused with the reason, and [`super::run`]
 //! then evaluates cell by cell.
 //!
 //! A die adds two sums for what its cells differ (`spread`), and noise one normal number per column and read and, in
