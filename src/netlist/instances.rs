@@ -11,6 +11,10 @@ use crate::error::{Kind, Problem, Result};
 /// Instances nested deeper than this go in a circle.
 const DEPTH_LIMIT: usize = 40;
 
+/// The sources that make a subcircuit a transistor for mismatch: their voltages are a threshold shift and a factor of its current. Its
+/// parameters are `w`, `l`, `a_vt` and `a_beta`.
+pub const DRAWN_SOURCES: [&str; 2] = ["vdelvto", "vmulu0"];
+
 /// One device wrapper instance of the flattened circuit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceInstance {
@@ -26,6 +30,9 @@ pub struct DeviceInstance {
     pub delvto_v: f64,
     /// Factor that they give its mobility; a draw multiplies it.
     pub mulu0: f64,
+    /// Pelgrom's constants of the threshold [V m] and of the current factor [m], of a transistor that is a model of its own with
+    /// [`DRAWN_SOURCES`]; `None` of a MOSFET, which has the technology's.
+    pub spread: Option<[f64; 2]>,
     /// The line that instantiates the wrapper.
     pub origin: Origin,
 }
@@ -151,6 +158,21 @@ fn instance(line: &Line) -> Option<(Vec<String>, String, BTreeMap<String, String
     Some((words, name, given))
 }
 
+/// A transistor that is a model of its own, in the scope of its parameters.
+fn own_model(line: &Line, name: &str, path: String, inner: &Scope) -> Result<DeviceInstance> {
+    let of = |key: &str| {
+        inner.get(key).copied().ok_or_else(|| {
+            Problem::new(Kind::NetlistSyntax, format!("`{key}` of {path} has no value"))
+                .file(&line.origin.file)
+                .line(line.origin.line)
+                .help(format!("`{name}` draws its mismatch itself: give it parameters w, l, a_vt and a_beta"))
+        })
+    };
+    let (w_m, l_m, spread) = (of("w")?, of("l")?, [of("a_vt")?, of("a_beta")?]);
+    let (wrapper, origin) = (name.to_string(), line.origin.clone());
+    Ok(DeviceInstance { path, wrapper, w_m, l_m, delvto_v: 0.0, mulu0: 1.0, spread: Some(spread), origin })
+}
+
 impl Walk<'_> {
     fn lines(&mut self, lines: &[&Line], prefix: &str, scope: &Scope) -> Result<()> {
         for line in lines.iter().filter(|line| line.head().starts_with('x')) {
@@ -181,6 +203,10 @@ impl Walk<'_> {
         }
         let inner = self.inner(subckt, &given, scope);
         let Some(mosfet) = self.wrappers.get(&name) else {
+            if DRAWN_SOURCES.iter().all(|source| subckt.lines.iter().any(|line| line.head() == *source)) {
+                self.found.push(own_model(line, &name, path, &inner)?);
+                return Ok(());
+            }
             return self.lines(&subckt.lines, &format!("{path}."), &inner);
         };
         let told = |what: &str| {
@@ -205,6 +231,7 @@ impl Walk<'_> {
             l_m: size(transistor.l, "l")?,
             delvto_v: own(transistor.delvto, "delvto", 0.0)?,
             mulu0: own(transistor.mulu0, "mulu0", 1.0)?,
+            spread: None,
             path,
             wrapper: name,
             origin: line.origin.clone(),

@@ -10,7 +10,7 @@ mod source;
 mod technology;
 
 pub use deck::{Analysis, AnalysisKind, Deck, LoadedCircuit};
-pub use instances::DeviceInstance;
+pub use instances::{DRAWN_SOURCES, DeviceInstance};
 pub(crate) use reach::dropped;
 pub use source::{Line, Origin, Source, locate};
 pub use technology::{TechFiles, TechLibrary};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Kind, Problem, Result};
-use crate::netlist::{Deck, DeviceInstance};
+use crate::netlist::{DRAWN_SOURCES, Deck, DeviceInstance};
 use crate::rng;
 use crate::spec::SweepSpec;
 use crate::tech::Technology;
@@ -50,7 +50,7 @@ pub(super) fn check_sizes(tech: &Technology, deck: &Deck, values: &BTreeMap<Stri
         return Ok(());
     }
     let mut problems = Vec::new();
-    for device in deck.devices("", &tech.wrappers(), values)? {
+    for device in deck.devices("", &tech.wrappers(), values)?.iter().filter(|device| device.spread.is_none()) {
         let limits = tech.device(&device.wrapper)?;
         let checks = [("wide", device.w_m, limits.width_m), ("long", device.l_m, limits.length_m)];
         for (how, size_m, range) in checks {
@@ -105,8 +105,16 @@ pub struct Mismatched {
     pub sigma_mulu0: f64,
     /// What the netlist and the process corner give it: threshold shift [V] and factor of the mobility.
     nominal: [f64; 2],
-    /// Path of the MOSFET inside the wrapper.
-    mosfet: String,
+    /// What is altered for each of the two, behind and before the path.
+    targets: [Altered; 2],
+}
+
+/// `@<kind>.<path>.<element>[<parameter>]`.
+#[derive(Debug, Clone, PartialEq)]
+struct Altered {
+    kind: char,
+    element: String,
+    parameter: &'static str,
 }
 
 impl Mismatched {
@@ -116,24 +124,35 @@ impl Mismatched {
     /// A wrapper that the technology does not have.
     pub fn new(device: &DeviceInstance, tech: &Technology) -> Result<Mismatched> {
         let root_area = (device.w_m * device.l_m).sqrt();
+        let (spread, targets) = match device.spread {
+            Some(own) => {
+                let source = |of: &str| Altered { kind: 'v', element: of.to_string(), parameter: "dc" };
+                (own, DRAWN_SOURCES.map(source))
+            }
+            None => {
+                let element = tech.device(&device.wrapper)?.mosfet.clone();
+                let of = |parameter| Altered { kind: 'm', element: element.clone(), parameter };
+                ([tech.a_vt_v_m, tech.a_beta_m], ["delvto", "mulu0"].map(of))
+            }
+        };
         Ok(Mismatched {
             path: device.path.clone(),
-            sigma_delvto_v: tech.a_vt_v_m / root_area,
-            sigma_mulu0: tech.a_beta_m / root_area,
+            sigma_delvto_v: spread[0] / root_area,
+            sigma_mulu0: spread[1] / root_area,
             nominal: [device.delvto_v, device.mulu0],
-            mosfet: tech.device(&device.wrapper)?.mosfet.clone(),
+            targets,
         })
     }
 
     /// Commands that give the same device at `path` this deviation of its threshold [V] and this factor of its mobility; `alter`
     /// is absolute, so both stand on what the netlist gives.
     pub fn alters(&self, path: &str, delvto_v: f64, mulu0: f64) -> [String; 2] {
-        let target = format!("@m.{path}.{}", self.mosfet);
         let [nominal_v, nominal] = self.nominal;
-        [
-            format!("alter {target}[delvto] = {:e}", nominal_v + delvto_v),
-            format!("alter {target}[mulu0] = {:e}", nominal * mulu0),
-        ]
+        let values = [nominal_v + delvto_v, nominal * mulu0];
+        [0, 1].map(|k| {
+            let Altered { kind, element, parameter } = &self.targets[k];
+            format!("alter @{kind}.{path}.{element}[{parameter}] = {:e}", values[k])
+        })
     }
 }
 

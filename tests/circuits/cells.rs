@@ -119,3 +119,27 @@ fn oxide_transistors_meet_their_figures() {
     let expected_a = 10e-4 * 5e-3 * 70.0 / 45.0 / 2.0;
     near(square.iter().find(|p| p.corner == "nominal").unwrap().get("i_on_igzo_a"), expected_a, 0.01);
 }
+
+/// Oxide transistors bring their own Pelgrom constants, 3 mV um: 53 mV for the write transistor of 70 nm by 45 nm. What the read transistor
+/// carries is the model's own equation, with the stored voltage on its gate, 0.45 V across it and the draw on its threshold of 0.4 V.
+/// 2 %: gate and bit line move during the pulse.
+#[test]
+fn oxide_transistors_scatter_by_pelgrom_and_carry_what_their_draws_say() {
+    let bench = "bench = \"cell_2t_oxide_cycle.cir\"";
+    let high = |v: &std::collections::BTreeMap<String, f64>| v["v_level_v"] > 0.89 && v["v_prev_v"] == 0.0;
+    let whole = Sweep::of("cell_2t_oxide_cycle").run(high).remove(0);
+    let carried = |stored_v: f64, delvto_v: f64| {
+        let s_v = 0.08 * 2.2 / std::f64::consts::LN_10;
+        let f = |v: f64| (s_v * ((v - 0.4 - delvto_v) / s_v).exp().ln_1p()).powf(2.2);
+        f(stored_v) - f(stored_v - 0.45)
+    };
+    let mismatch = "\nmismatch = { samples = 200, seed = 3, instances = [\"\"] }";
+    let dice = Sweep::of("cell_2t_oxide_cycle").edit(bench, &format!("{bench}{mismatch}")).run(high);
+    let squares: f64 = dice.iter().map(|die| die.get("draw_xcell_xw_delvto_v").powi(2)).sum();
+    // Three standard errors of a standard deviation from 200 draws.
+    near((squares / 200.0).sqrt(), 3e-9 / (70e-9f64 * 45e-9).sqrt(), 3.0 / 20.0);
+    for die in &dice {
+        let own = carried(die.get("v_stored_v"), die.get("draw_xcell_xr_delvto_v")) * die.get("draw_xcell_xr_mulu0");
+        near(die.get("charge_c") / whole.get("charge_c"), own / carried(whole.get("v_stored_v"), 0.0), 0.02);
+    }
+}
