@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, Outcome, Row};
+use crate::dataset::{Dataset, Row};
 use crate::fit::stats::binomial_interval;
 use crate::spec::{SpecLimit, SweepSpec};
-use crate::sweep::{CORNER_LABEL, GUARD_INDEX, OWN_TOLERANCES};
+use crate::sweep::{CORNER_LABEL, GUARD_INDEX, judged};
 use crate::units::{Unit, engineering};
 
 /// Probability with which the interval of a yield holds the true one.
@@ -84,7 +84,8 @@ pub struct Dice {
     pub interval: [f64; 2],
 }
 
-/// The verdict of every measurement with limits at every corner. Rows of a tier with other tolerances than the bench's count as missing.
+/// The verdict of every measurement with limits at every corner. Rows that are not [`judged`] count as missing: a tier with other
+/// tolerances than the bench's says nothing about them.
 pub fn spec_verdicts(spec: &SweepSpec, dataset: &Dataset) -> Vec<SpecVerdict> {
     let corners: Vec<Option<String>> = match spec.corners.as_slice() {
         [] => vec![None],
@@ -110,10 +111,7 @@ pub fn spec_verdicts(spec: &SweepSpec, dataset: &Dataset) -> Vec<SpecVerdict> {
 }
 
 fn verdict(spec: &SweepSpec, column: &str, limit: SpecLimit, rows: &[&Row]) -> SpecVerdict {
-    let value = |row: &Row| {
-        let good = row.outcome == Outcome::Ok && row.tier <= OWN_TOLERANCES;
-        row.measured.get(column).filter(|_| good).and_then(crate::dataset::Value::scalar)
-    };
+    let value = |row: &Row| row.measured.get(column).filter(|_| judged(row)).and_then(crate::dataset::Value::scalar);
     let found: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((*row, value(row)?))).collect();
     let values = || found.iter().map(|(_, value)| *value);
     let outside = values().filter(|value| !limit.passes(*value)).count() as u64;
@@ -165,7 +163,7 @@ const SAMPLE: &str = "sample";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Manifest, PointId, Value};
+    use crate::dataset::{Manifest, Outcome, PointId, Value};
 
     const SWEEP: &str = r#"schema = 1
 name = "x"

@@ -100,8 +100,7 @@ impl Dataset {
 
     /// The good rows: what fits use. Rows of a relaxed tier and a guard's repetitions are not among them.
     pub fn ok(&self) -> View<'_> {
-        let repeats = |row: &Row| row.labels.get("set").is_some_and(|set| set == "guard");
-        self.all().filter(|row| row.outcome == Outcome::Ok && row.tier == 0 && !repeats(row))
+        self.all().filter(|row| row.good_up_to(0))
     }
 
     /// Rows that ended well at a relaxed tier, and that [`Dataset::ok`] leaves out.

@@ -108,6 +108,14 @@ pub struct Row {
     pub message: String,
 }
 
+impl Row {
+    /// Whether the row is a point of the design that ended well at `tier` or below it. A guard's repetition is no such point.
+    pub fn good_up_to(&self, tier: u8) -> bool {
+        let repeats = self.labels.get("set").is_some_and(|set| set == "guard");
+        self.outcome == Outcome::Ok && self.tier <= tier && !repeats
+    }
+}
+
 /// What is not reproducible about one point; goes into `runtime.parquet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runtime {

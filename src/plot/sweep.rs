@@ -10,10 +10,10 @@ use super::figure::{Conditions, Figure};
 use super::histogram::Histogram;
 use super::panel::Panel;
 use super::style::{Dash, GRAY, Marker, Shape, Stroke, VERMILLION, ramp};
-use crate::dataset::{Dataset, Outcome, Row};
+use crate::dataset::{Dataset, Row};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{MeasureSpec, ParameterSpec, SweepSpec};
-use crate::sweep::{CORNER_LABEL, GUARD_INDEX};
+use crate::sweep::{CORNER_LABEL, judged};
 use crate::tech::Technology;
 use crate::units::{Unit, engineering};
 
@@ -24,7 +24,7 @@ const LINES: usize = 9;
 /// Parameter values from which lines between the points say more than markers.
 const DENSE: usize = 40;
 
-/// The figure of a sweep's rows.
+/// The figure of a sweep's rows: of those that its limits and yields are judged by.
 ///
 /// # Errors
 /// [`Kind::BadInput`] if no row has a number.
@@ -35,8 +35,7 @@ pub fn figure(spec: &SweepSpec, dataset: &Dataset, tech: &Technology) -> Result<
         vdd_v: tech.vdd_v,
         temperature_degc: tech.temperature_degc,
     };
-    let good = |row: &&Row| row.index < GUARD_INDEX && row.outcome == Outcome::Ok && row.tier == 0;
-    let rows: Vec<&Row> = dataset.rows.iter().filter(good).collect();
+    let rows: Vec<&Row> = dataset.rows.iter().filter(|row| judged(row)).collect();
     let sheet = Sheet { spec, dataset, rows };
     let mut panels: Vec<Panel> = spec.measures.iter().filter_map(|measure| sheet.panel(measure)).take(PANELS).collect();
     // The lines are the same everywhere; the first panel says which they are.
@@ -293,4 +292,57 @@ fn name_of(measure: &MeasureSpec) -> &str {
 
 fn symbol(unit: Unit) -> &'static str {
     if unit == Unit::One { "" } else { unit.symbol() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::spec_verdicts;
+    use crate::dataset::{Manifest, Outcome, PointId, Value};
+    use crate::sweep::{DESIGN, GUARD, GUARD_INDEX, SET_LABEL};
+
+    const SWEEP: &str = r#"schema = 1
+name = "x"
+tech = "t"
+bench = "x.cir"
+[mismatch]
+samples = 40
+seed = 1
+instances = ["xc"]
+[[measure]]
+name = "v_out"
+unit = "V"
+at = "v(o)"
+time = "1 ns"
+spec = { max = "1 V", yield = "50 %" }
+"#;
+
+    /// 40 dice: ten at each tier, one of tier 0 failed, and a guard's repetition.
+    fn dice() -> Dataset {
+        let die = |index: u64| Row {
+            id: PointId(format!("{index:032x}")),
+            index,
+            values: [("sample".to_string(), (index % GUARD_INDEX) as f64)].into(),
+            labels: [(SET_LABEL.to_string(), if index >= GUARD_INDEX { GUARD } else { DESIGN }.to_string())].into(),
+            outcome: if index == 4 { Outcome::Crash } else { Outcome::Ok },
+            tier: (index % 4) as u8,
+            measured: [("v_out_v".to_string(), Value::Scalar(0.01 * index as f64))].into(),
+            message: String::new(),
+        };
+        Dataset { manifest: Manifest::new("x", "quick"), rows: (0..40).chain([GUARD_INDEX]).map(die).collect() }
+    }
+
+    #[test]
+    fn a_histogram_shows_the_dice_that_the_yield_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("x.cir"), "t\nr1 o 0 1\n.tran 1n 2n\n").unwrap();
+        std::fs::write(dir.path().join("x.toml"), SWEEP).unwrap();
+        let spec = SweepSpec::read(&dir.path().join("x.toml"), dir.path()).unwrap();
+        let technologies = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech");
+        let tech = Technology::find("generic28", &technologies).unwrap();
+        let verdict = spec_verdicts(&spec, &dice()).remove(0);
+        assert_eq!((verdict.points, verdict.missing, verdict.dice.unwrap().good), (40, 21, 19));
+        let svg = figure(&spec, &dice(), &tech).unwrap().svg().unwrap();
+        assert!(svg.contains("19 points"), "tiers 0 and 1, without the die that failed and the guard's");
+    }
 }

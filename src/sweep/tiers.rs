@@ -7,14 +7,21 @@
 //! | 2 | those, and `method=gear maxord=2` instead of the trapezoidal rule | Gear damps ringing, and what really rings |
 //! | 3 | those, and `reltol`, `vntol`, `abstol`, `chgtol` ten times, `gmin` a hundred times the bench's | accuracy |
 //!
-//! A row keeps the tier that it was simulated at. Fits take tier 0 and say how many rows were left out; limits are judged on tiers 0 and 1.
+//! A row keeps the tier that it was simulated at. Fits take tier 0 and say how many rows were left out; limits, yields and their
+//! figures take tiers 0 and 1 ([`judged`]).
 
 use std::collections::BTreeMap;
 
+use crate::dataset::Row;
 use crate::netlist::Deck;
 
 /// The last tier that keeps the bench's tolerances and its rule of integration.
 pub const OWN_TOLERANCES: u8 = 1;
+
+/// Whether limits, yields and the figures beside them take a row: more iterations make no other die of it, other tolerances may.
+pub fn judged(row: &Row) -> bool {
+    row.good_up_to(OWN_TOLERANCES)
+}
 
 /// ngspice's own values of the options that tiers and guard are relative to.
 const DEFAULTS: [(&str, f64); 5] =
