@@ -68,6 +68,11 @@ fn from_netlists_to_a_validated_table() {
     for section in ["sweeps", "models", "validation", "lut"] {
         assert!(!summary[section].as_array().unwrap().is_empty(), "{section}");
     }
+    // The report names the command that was run, also where it is written again from files.
+    let command = |html: &str| html.contains("<pre>gaincell run --json --out ") && !html.contains("make characterize");
+    let report = out.join("results/report.html");
+    assert!(command(&std::fs::read_to_string(&report).unwrap()));
+    assert!(gaincell(out, &["report"]).status.success() && command(&std::fs::read_to_string(&report).unwrap()));
     for file in ["results/report.html", "results/luts/generic28-gain_cell_6t/table.json"] {
         assert!(out.join(file).metadata().unwrap().len() > 10_000, "{file}");
     }

@@ -152,6 +152,29 @@ fn a_check_states_a_figure_itself_or_its_ratio() {
     assert!((itself.0 / nominal.0 / ratio.0 - 1.0).abs() < 1e-12 && !ion("missed").2);
 }
 
+/// What `tech.toml` states for 27 degC says nothing at 85: figures are shown, none is judged, and it is said what judges them.
+#[test]
+fn devices_at_another_temperature_are_shown_and_not_judged() {
+    let dir = project();
+    let check =
+        |more: &[&str]| gaincell(dir.path(), None, &[&["tech", "check", "generic28@85degC", "-q"], more].concat());
+    let output = check(&[]);
+    assert!(output.status.success(), "{}", said(dir.path(), &output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("20 device targets are stated for 27 degC and not judged at 85 degC (nfet_hvt: ion, "),
+        "{text}"
+    );
+    assert!(
+        text.contains("checks over corners, temperature and length are stated against 27 degC and not judged (cold, ")
+    );
+    assert!(text.ends_with("`gaincell tech check generic28` judges them\n") && !text.contains("MISS"), "{text}");
+    let found: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
+    assert_eq!((found["verdicts"].as_array().unwrap().len(), &found["left_out"]["stated_degc"]), (0, &27.0.into()));
+    let nominal = found["devices"].as_array().unwrap().iter().find(|d| d["condition"]["name"] == "nominal").unwrap();
+    assert_eq!(nominal["condition"]["temperature_degc"], 85.0);
+}
+
 #[test]
 fn on_the_technology_that_a_sweep_was_written_for_nothing_scales() {
     let benches = root().join("netlists/benches");

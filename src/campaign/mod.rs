@@ -28,7 +28,7 @@ mod usable;
 pub use adaptive::{Measured, Refined, Round, Stopped, Trace, axes, refine};
 pub use conditions::OverConditions;
 pub use costs::{COST_SWEEPS, costs};
-pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, device_curves, device_verdicts};
+pub use devices::{DEVICE_LENGTH_M, DeviceVerdict, FlavourCurves, LeftOut, device_curves, device_verdicts};
 pub use estimate::Estimate;
 pub use explain::{
     AGREEMENT, CheckedRun, Compared, Explained, Explanation, Numbers, PointName, StoredRow, explain_run, find_point,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::devices::{DEVICE_LENGTH_M, curves_of, verdicts_of};
+use super::devices::{DEVICE_LENGTH_M, LeftOut, curves_of, verdicts_of};
 use super::sweep_run::{Progress, run_sweep};
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -82,7 +82,9 @@ pub struct TechCheck {
     pub devices: Vec<DeviceFiguresAt>,
     /// Verdicts.
     pub verdicts: Vec<TechVerdict>,
-    /// All passed?
+    /// What is stated for another temperature, and not judged.
+    pub left_out: Option<LeftOut>,
+    /// All passed, of what was judged?
     pub pass: bool,
 }
 
@@ -155,6 +157,7 @@ pub fn check_technology(
 }
 
 fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Result<TechCheck> {
+    let left_out = LeftOut::of(tech);
     let (mut devices, mut verdicts) = (Vec::new(), Vec::new());
     for condition in &conditions {
         let view = dataset.ok().labelled(CORNER_LABEL, &condition.name);
@@ -165,7 +168,7 @@ fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Re
             let leaky = DeviceOptions { swing_range: (usual.swing_range.0, LEAKY_SWING_TO), ..usual };
             let found = extract(&flavour.curves, &usual).or_else(|_| extract(&flavour.curves, &leaky));
             let message = found.as_ref().err().map_or_else(String::new, |error| error.problems()[0].message.clone());
-            if condition.name == NOMINAL {
+            if condition.name == NOMINAL && left_out.is_none() {
                 verdicts.extend(verdicts_of(&flavour.flavour, &flavour.curves, tech)?.into_iter().map(|v| {
                     TechVerdict {
                         check: NOMINAL.to_string(),
@@ -189,7 +192,7 @@ fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Re
         .filter_map(|d| Some(((d.condition.name.as_str(), d.flavour.as_str()), d.figures.as_ref()?)))
         .collect();
     let shortest_m = DEVICE_LENGTH_M * tech.scale('l');
-    for check in &tech.checks {
+    for check in tech.checks.iter().filter(|_| left_out.is_none()) {
         let Some(condition) = find(&conditions, check, tech, shortest_m) else { continue };
         for expected in &check.expected {
             let at = |name: &str| by_place.get(&(name, expected.flavour.as_str())).copied();
@@ -214,7 +217,7 @@ fn judge(tech: &Technology, conditions: Vec<Condition>, dataset: &Dataset) -> Re
         }
     }
     let pass = verdicts.iter().all(|verdict| verdict.pass);
-    Ok(TechCheck { tech: tech.name.clone(), devices, verdicts, pass })
+    Ok(TechCheck { tech: tech.name.clone(), devices, verdicts, left_out, pass })
 }
 
 /// What is expected, as measured: a figure, its ratio to the nominal one, or of `vt` the shift of the saturated threshold [V].

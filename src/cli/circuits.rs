@@ -70,7 +70,7 @@ pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
         version: env!("CARGO_PKG_VERSION").to_string(),
         ngspice: simulator,
         commit: commit(context.project.root()).unwrap_or_default(),
-        command: format!("gaincell circuits --run --tech {}", tech.name),
+        command: again(args, &tech.name),
         ..Header::default()
     };
     let path = context.project.results().join("circuits.html");
@@ -92,6 +92,13 @@ pub(super) fn circuits(context: &Context, args: &CircuitsArgs) -> Result<()> {
         );
     }
     print(&format!("{} circuits, {passed} of {all} limits met: {}\n", pages.len(), path.display()))
+}
+
+/// The command that makes the page again, simulations included.
+fn again(args: &CircuitsArgs, tech: &str) -> String {
+    let names = args.names.iter().map(|name| format!(" {name}")).collect::<String>();
+    let samples = args.samples.map_or(String::new(), |samples| format!(" --samples {samples}"));
+    format!("gaincell circuits{names} --run{samples} --tech {tech}")
 }
 
 /// A task's sweep on the technology asked for.
@@ -181,4 +188,17 @@ fn schematics(_circuit: &CircuitSpec) -> Result<Vec<ReportFigure>> {
 #[cfg(not(feature = "plot"))]
 fn figure(_spec: &SweepSpec, _dataset: &Dataset, _tech: &Technology) -> Result<Option<ReportFigure>> {
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_s_command_has_what_was_asked_for() {
+        let all = CircuitsArgs { names: vec![], run: false, samples: None };
+        assert_eq!(again(&all, "generic28"), "gaincell circuits --run --tech generic28");
+        let few = CircuitsArgs { names: vec!["token".into(), "column".into()], run: true, samples: Some(50) };
+        assert_eq!(again(&few, "sky130"), "gaincell circuits token column --run --samples 50 --tech sky130");
+    }
 }

@@ -7,12 +7,14 @@ use serde_json::json;
 use super::Context;
 use super::output::{print, print_json};
 use crate::campaign::{
-    Datasets, Models, SavedModels, SweepSummary, budget_path, device_verdicts, models_path, read_datasets, read_json,
-    table_folder, validation_path,
+    Datasets, LeftOut, Models, SavedModels, SweepSummary, budget_path, device_verdicts, models_path, read_datasets,
+    read_json, table_folder, validation_path,
 };
 use crate::error::{Error, Kind, Result};
 use crate::lut::Table;
-use crate::report::{DeviceRow, Experiment, HandCheck, Header, LutSummary, ReportData, SweepRow, experiments, prose};
+use crate::report::{
+    DeviceRow, DevicesLeftOut, Experiment, HandCheck, Header, LutSummary, ReportData, SweepRow, experiments, prose,
+};
 use crate::tech::Technology;
 use crate::validate::{Budget, ValidationCase};
 
@@ -171,10 +173,11 @@ pub(super) fn page(context: &Context, tech: &Technology) -> Result<PathBuf> {
             version: env!("CARGO_PKG_VERSION").to_string(),
             ngspice: manifest.map(|m| m.simulator.clone()).unwrap_or_default(),
             commit: manifest.and_then(|m| m.commit.clone()).unwrap_or_default(),
-            command: "make characterize".to_string(),
+            command: command_of(&summary, &tech.name),
         },
         validation: left.cases.iter().map(|case| case.row.clone()).collect(),
         devices: device_verdicts(&left.datasets, tech)?.iter().map(DeviceRow::from).collect(),
+        devices_left_out: LeftOut::of(tech).as_ref().and_then(DevicesLeftOut::new),
         experiments: sections,
         sweeps: sweeps.iter().map(SweepRow::from).collect(),
         luts: table.iter().map(|t| LutSummary::new(t, &format!("results/luts/{}", t.name))).collect(),
@@ -183,6 +186,16 @@ pub(super) fn page(context: &Context, tech: &Technology) -> Result<PathBuf> {
     let path = context.project.results().join("report.html");
     write_page(&path, &crate::report::render(&data)?)?;
     Ok(path)
+}
+
+/// The section of `results/summary.json` with the `gaincell run` that was last run on each technology.
+pub(super) const RUNS: &str = "runs";
+
+/// The command that made the results of a technology; empty if they came stage by stage.
+fn command_of(summary: &serde_json::Value, tech: &str) -> String {
+    let runs = summary.get(RUNS).and_then(serde_json::Value::as_array).into_iter().flatten();
+    let own = runs.filter(|run| run.get("tech").is_some_and(|name| name == tech)).next_back();
+    own.and_then(|run| run.get("command")?.as_str()).unwrap_or_default().to_string()
 }
 
 /// Writes a page, atomically.

@@ -149,6 +149,8 @@ pub(crate) struct Context {
     pub(crate) common: Common,
     pub(crate) project: Project,
     pub(crate) interrupt: Arc<AtomicBool>,
+    /// The command as it was written.
+    pub(crate) written: String,
 }
 
 impl Context {
@@ -179,7 +181,8 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<()> {
     let out = if matches!(cli.command, Command::Emulate(_)) { None } else { cli.common.out.as_deref() };
     let project = Project::find(cli.common.project.as_deref(), out)?;
-    let context = Context { common: cli.common, project, interrupt: on_interrupt()? };
+    let written = output::written(std::env::args_os().skip(1));
+    let context = Context { common: cli.common, project, interrupt: on_interrupt()?, written };
     // The emulator reads a table and nothing else, and the linter asks for itself.
     if !matches!(cli.command, Command::Emulate(_) | Command::Lint(_)) {
         context.project.prepare()?;

@@ -1,5 +1,6 @@
 //! Progress bars, tables and JSON.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -95,6 +96,17 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
     print(&(text + "\n"))
 }
 
+/// The command with these arguments as a shell reads it; the program by its name, wherever it lies.
+pub(super) fn written(arguments: impl Iterator<Item = OsString>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=@%+:,./".contains(c);
+    let quoted = |argument: OsString| {
+        let argument = argument.to_string_lossy().into_owned();
+        let bare = !argument.is_empty() && argument.chars().all(plain);
+        if bare { argument } else { format!("'{}'", argument.replace('\'', "'\\''")) }
+    };
+    std::iter::once("gaincell".to_string()).chain(arguments.map(quoted)).collect::<Vec<_>>().join(" ")
+}
+
 /// Rows of text with aligned columns; the first row is the header. Columns whose name ends in `#` are right-aligned.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let right: Vec<bool> = header.iter().map(|h| h.ends_with('#')).collect();
@@ -125,5 +137,11 @@ mod tests {
         let text =
             super::table(&["name", "points#"], &[vec!["a".into(), "10".into()], vec!["long".into(), "7".into()]]);
         assert_eq!(text, "name  points\n----  ------\na         10\nlong       7\n");
+    }
+    #[test]
+    fn a_command_is_written_as_a_shell_reads_it() {
+        let written = |words: &[&str]| super::written(words.iter().map(Into::into));
+        assert_eq!(written(&["run", "--tech", "generic28@85degC"]), "gaincell run --tech generic28@85degC");
+        assert_eq!(written(&["sweep", "my own.toml", "it's", ""]), r"gaincell sweep 'my own.toml' 'it'\''s' ''");
     }
 }

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Context;
+use super::figures::RUNS;
 use super::models::{exported, fitted, model_table};
 use super::output::{note, print, print_json};
 use super::population::{self, populated};
@@ -59,6 +60,9 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<()> {
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|source| Error::new(Kind::Internal, format!("cannot encode a sweep: {source}")))?;
     merge_summary(&context.project, "sweeps", &["name", "tech", "cell"], &entries)?;
+    // What the report names as its command, whichever command writes it.
+    let entry = json!({"tech": tech.name, "command": context.written});
+    merge_summary(&context.project, RUNS, &["tech"], &[entry])?;
     let models = fitted(context, &tech)?;
     let (table, folder) = exported(context, &tech, &models, args.profile.name())?;
     note(context, &format!("{:20} {}", "lookup table", folder.display()));

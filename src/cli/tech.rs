@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::output::{Bar, note, print, print_json, table};
 use super::sweep::pool;
 use super::{Context, EMBEDDED_TECH};
-use crate::campaign::{DeviceFiguresAt, TechCheck, TechVerdict, check_technology};
+use crate::campaign::{DeviceFiguresAt, LeftOut, TechCheck, TechVerdict, check_technology};
 use crate::error::{Kind, Problem, Result};
 use crate::tech::{Technology, known};
 
@@ -110,6 +110,7 @@ fn check(context: &Context, name: Option<&str>) -> Result<()> {
         if !found.verdicts.is_empty() {
             print(&format!("\n{}", verdict_table(&found.verdicts)))?;
         }
+        print(&found.left_out.as_ref().map_or(String::new(), left_out_text))?;
     }
     let missed: Vec<String> = found
         .verdicts
@@ -125,6 +126,12 @@ fn check(context: &Context, name: Option<&str>) -> Result<()> {
         .file(&tech.file)
         .help("correct the models, or what is stated")
         .into())
+}
+
+fn left_out_text(left_out: &LeftOut) -> String {
+    let sentences = [left_out.targets_text(), left_out.checks_text()].into_iter().filter(|text| !text.is_empty());
+    let said = sentences.map(|text| format!("{text}\n")).collect::<String>();
+    if said.is_empty() { said } else { format!("\n{said}`{}` judges them\n", left_out.judged_by) }
 }
 
 fn figures_table(devices: &[DeviceFiguresAt]) -> String {

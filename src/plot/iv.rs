@@ -56,8 +56,12 @@ pub fn figure(data: &IvData) -> Figure {
     }
     let kind = |flavour: &str| flavours.iter().position(|name| *name == flavour).unwrap_or(0);
     let conditions = data.conditions.line(&format!("L = {}", eng(data.length_m, "m")));
-    Figure::new("iv", "Transfer curves of the transistor flavours", conditions, (1100, 660))
-        .row(1.0, vec![transfer(data, &flavours, kind), merits(data, &flavours, kind)])
+    let mut panels = vec![transfer(data, &flavours, kind)];
+    // Targets hold at one temperature; at another one there is nothing to compare with.
+    if !data.merits.is_empty() {
+        panels.push(merits(data, &flavours, kind));
+    }
+    Figure::new("iv", "Transfer curves of the transistor flavours", conditions, (1100, 660)).row(1.0, panels)
 }
 
 /// Writes the figure.

@@ -345,6 +345,13 @@ fn figures_say_what_is_drawn_in_engineering_units() {
     }
 }
 
+/// At a temperature that no target is stated for there is nothing to compare with.
+#[test]
+fn transfer_curves_stand_alone_where_nothing_is_judged() {
+    let svg = iv::figure(&iv::IvData { merits: Vec::new(), ..iv() }).svg().unwrap();
+    assert!(svg.contains("Gate voltage, magnitude (V)") && !svg.contains("target"), "{svg}");
+}
+
 #[test]
 fn no_text_is_cut_or_covers_another_and_all_can_be_read() {
     for (name, figure) in all() {

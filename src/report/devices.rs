@@ -21,6 +21,15 @@ pub struct DeviceRow {
     pub pass: bool,
 }
 
+/// Targets that are stated for another temperature than the page's.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DevicesLeftOut {
+    /// Which, and why they are not judged.
+    pub text: String,
+    /// The command that judges them.
+    pub judged_by: String,
+}
+
 impl DeviceRow {
     /// The figure as designers write it.
     pub fn label(&self) -> String {

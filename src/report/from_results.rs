@@ -1,9 +1,10 @@
 //! From the stages' own types to the page's rows.
 
 use super::{
-    Bound, CostRow, DeviceRow, Experiment, LutGrid, LutSummary, ModelParameter, ModelSummary, SweepRow, prose,
+    Bound, CostRow, DeviceRow, DevicesLeftOut, Experiment, LutGrid, LutSummary, ModelParameter, ModelSummary, SweepRow,
+    prose,
 };
-use crate::campaign::{DeviceVerdict, SweepSummary, is_comparison};
+use crate::campaign::{DeviceVerdict, LeftOut, SweepSummary, is_comparison};
 use crate::fit::ModelFit;
 use crate::lut::{Cost, Table};
 use crate::report::format::with_unit;
@@ -63,6 +64,14 @@ impl From<&DeviceVerdict> for DeviceRow {
             tolerance: verdict.target.tolerance,
             pass: verdict.pass,
         }
+    }
+}
+
+impl DevicesLeftOut {
+    /// What the page says of targets that are stated for another temperature; nothing of a technology that states none.
+    pub fn new(left_out: &LeftOut) -> Option<DevicesLeftOut> {
+        let text = left_out.targets_text().replace(" degC", "\u{a0}°C");
+        (!text.is_empty()).then(|| DevicesLeftOut { text, judged_by: left_out.judged_by.clone() })
     }
 }
 

@@ -32,7 +32,7 @@ mod samples;
 use askama::Template;
 
 pub use circuits::{CircuitPage, CircuitSweep, LimitRow, render_circuits};
-pub use devices::DeviceRow;
+pub use devices::{DeviceRow, DevicesLeftOut};
 pub use experiment::{Experiment, HandCheck, ModelParameter, ModelSummary, ReportFigure};
 pub use from_results::experiments;
 pub use header::Header;
@@ -51,6 +51,8 @@ pub struct ReportData {
     pub validation: Vec<ValidationRow>,
     /// Transistors against their targets.
     pub devices: Vec<DeviceRow>,
+    /// Targets that were not judged, why, and what would judge them; empty if all were.
+    pub devices_left_out: Option<DevicesLeftOut>,
     /// Experiments, in the order of the page.
     pub experiments: Vec<Experiment>,
     /// Sweeps.

@@ -131,6 +131,7 @@ fn data(svgs: &[(&str, String)]) -> ReportData {
             device("dibl", "V/V", 0.09, 1.3),
             device("gate_leakage", "A/m2", 1e4, 0.97),
         ],
+        devices_left_out: None,
         experiments,
         sweeps: vec![
             SweepRow {
@@ -224,6 +225,17 @@ fn the_page_says_numbers_with_units_and_verdicts() {
     for text in said {
         assert!(html.contains(text), "the page does not say {text}");
     }
+}
+
+#[test]
+fn targets_of_another_temperature_are_said_to_be_left_out() {
+    let technologies = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("netlists/tech");
+    let hot = crate::tech::Technology::find("generic28@85degC", &technologies).unwrap();
+    let left_out = DevicesLeftOut::new(&crate::campaign::LeftOut::of(&hot).unwrap());
+    let html = render(&ReportData { devices: vec![], devices_left_out: left_out, ..data(&plain_svg()) }).unwrap();
+    let text = "20 device targets are stated for 27\u{a0}°C and not judged at 85\u{a0}°C (nfet_hvt: ion, ";
+    assert!(html.contains(text) && html.contains("<pre>gaincell tech check generic28</pre>"), "{html}");
+    assert!(!html.contains("device figures: within") && !html.contains("The technology states no targets"));
 }
 
 #[test]

@@ -132,6 +132,9 @@ pub struct Technology {
     pub vdd_v: f64,
     /// Nominal temperature [degC].
     pub temperature_degc: f64,
+    /// Temperature that its file states, and that targets and checks are stated for [degC]; the nominal one, unless the technology
+    /// was asked for at another.
+    pub stated_degc: f64,
     /// Temperatures between which its models hold [degC].
     pub temperature_range_degc: Option<(f64, f64)>,
     /// A PDK's libraries; they come before the files.
@@ -213,6 +216,11 @@ impl Technology {
         let candidates =
             [PathBuf::from(name), PathBuf::from(name).join("tech.toml"), technologies.join(name).join("tech.toml")];
         candidates.into_iter().find(|path| path.is_file() && path.extension().is_some_and(|e| e == "toml"))
+    }
+
+    /// The name without the temperature at which the technology was asked for.
+    pub fn base_name(&self) -> &str {
+        temperature_in(&self.name).map_or(&self.name, |(name, _)| name)
     }
 
     /// The device wrappers, each with the path of the MOSFET inside.
@@ -313,6 +321,7 @@ mod tests {
         let (nominal, hot) = (find("generic28").unwrap(), find("generic28@85degC").unwrap());
         assert_eq!((hot.temperature_degc, hot.name.as_str()), (85.0, "generic28@85degC"));
         assert_eq!((nominal.temperature_degc, &nominal.hash), (27.0, &hot.hash));
+        assert_eq!((hot.stated_degc, hot.base_name(), nominal.base_name()), (27.0, "generic28", "generic28"));
         assert_eq!(find("generic28@-40degC").unwrap().temperature_degc, -40.0);
         // What a run was made with is found again by its name.
         assert_eq!(find(&hot.name).unwrap().name, hot.name);

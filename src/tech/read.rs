@@ -79,6 +79,7 @@ impl Technology {
             description,
             vdd_v,
             temperature_degc,
+            stated_degc: temperature_degc,
             temperature_range_degc,
             libraries,
             files,
