@@ -56,16 +56,16 @@ pub struct LimitRow {
     pub measurement: String,
     /// Corner, and whether no other has less margin.
     pub corner: (String, bool),
-    /// `min` to `max`, with `typ` where it is given.
-    pub limits: String,
+    /// `min` to `max`, with `typ` where it is given; a line may break between its parts.
+    pub limits: Vec<String>,
     /// Least, mean, greatest.
     pub numbers: [String; 3],
     /// Parameters where the margin is least.
     pub worst_at: String,
     /// Points outside.
     pub outside: String,
-    /// Dice that pass, with the interval of 95 %.
-    pub dice: String,
+    /// Share of the dice that pass, and its interval of 95 %.
+    pub dice: Vec<String>,
     /// Verdict.
     pub pass: bool,
 }
@@ -82,12 +82,12 @@ impl From<&SpecVerdict> for LimitRow {
             },
             limits: match (limit.min, limit.max) {
                 (Some(min), Some(max)) => {
-                    format!("{} to {}", with_unit(min, &verdict.unit), with_unit(max, &verdict.unit))
+                    vec![format!("{} to", with_unit(min, &verdict.unit)), with_unit(max, &verdict.unit)]
                 }
-                (Some(min), None) => format!("≥ {}", with_unit(min, &verdict.unit)),
-                (None, Some(max)) => format!("≤ {}", with_unit(max, &verdict.unit)),
+                (Some(min), None) => vec![format!("≥ {}", with_unit(min, &verdict.unit))],
+                (None, Some(max)) => vec![format!("≤ {}", with_unit(max, &verdict.unit))],
                 (None, None) => {
-                    limit.typ.map_or(String::new(), |typ| format!("typ. {}", with_unit(typ, &verdict.unit)))
+                    limit.typ.iter().map(|typ| format!("typ. {}", with_unit(*typ, &verdict.unit))).collect()
                 }
             },
             numbers: [verdict.least, verdict.mean, verdict.greatest].map(number),
@@ -100,9 +100,9 @@ impl From<&SpecVerdict> for LimitRow {
                 .replace(' ', "\u{a0}")
                 .replace(",\u{a0}", ", "),
             outside: format!("{} of {}", verdict.outside + verdict.missing, verdict.points),
-            dice: verdict.dice.map_or(String::new(), |dice| {
+            dice: verdict.dice.map_or(Vec::new(), |dice| {
                 let [low, high] = dice.interval.map(percent);
-                format!("{} ({low} to {high})", percent(dice.fraction))
+                vec![percent(dice.fraction), format!("({low} to"), format!("{high})")]
             }),
             pass: verdict.pass,
         }
@@ -160,10 +160,10 @@ mod tests {
         };
         let row = LimitRow::from(&verdict);
         assert_eq!(
-            (row.limits.as_str(), row.numbers),
-            ("≤ 5.000 ns", ["1.000 ns", "2.000 ns", "6.000 ns"].map(String::from))
+            (row.limits.join(" "), row.dice.join(" ")),
+            ("≤ 5.000 ns".into(), "99.8 % (99.3 % to 100.0 %)".into())
         );
-        let row = LimitRow::from(&verdict);
+        assert_eq!(row.numbers, ["1.000 ns", "2.000 ns", "6.000 ns"]);
         assert_eq!(row.worst_at, "v_level\u{a0}900.0\u{a0}mV");
         let svg = ReportFigure { svg: "<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>".into(), caption: "a".into() };
         let sweep = CircuitSweep {
@@ -183,7 +183,9 @@ mod tests {
         };
         let html = render_circuits(&Header::default(), std::slice::from_ref(&circuit)).unwrap();
         assert!(html.contains("X &#38; Y") && html.contains("&#60;script&#62;") && !html.contains("<script"));
-        assert!(html.contains("99.8 % (99.3 % to 100.0 %)") && html.contains("hot"), "{html}");
+        assert!(html.contains("(99.3 % to</span> ") && html.contains("hot"), "{html}");
+        // Numbers stay whole, names break: ten columns fit on the page.
+        assert!(html.contains("<code>t_<wbr>settle_<wbr>s<wbr></code>") && html.contains("<table class=\"limits\">"));
         let hostile = ReportFigure { svg: "<svg><script>1</script></svg>".into(), caption: "b".into() };
         let circuit = CircuitPage { schematics: vec![hostile], ..circuit };
         assert!(render_circuits(&Header::default(), &[circuit]).is_err());
