@@ -195,7 +195,7 @@ fn own(lines: &str, alters: &[&str], analysis: &str, measurements: Vec<Measureme
     let row = RowTemplate { index: 0, values: [("k_ohm".to_string(), 123.456)].into(), labels: BTreeMap::new() };
     let alters = alters.iter().map(ToString::to_string).collect();
     let point = PlannedPoint { row, alters, analysis: analysis.into(), t_stop_s: None, measurements };
-    (Group { circuit, signals, process: None, fixed: BTreeMap::new(), points: vec![] }, point)
+    (Group { circuit, signals, process: None, fixed: BTreeMap::new(), options: vec![], points: vec![] }, point)
 }
 
 const FILTER: &str = "filter

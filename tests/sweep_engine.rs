@@ -143,6 +143,38 @@ fn points_that_do_not_converge_climb_and_keep_their_tier() {
 }
 
 #[test]
+fn points_begin_at_the_tier_that_the_sweep_states() {
+    let files = Files::new();
+    let run = |ladder: &str| {
+        files.toml("other", &format!("[guard]\npoints = 0\n{ladder}"));
+        let mut fake = Stubborn(FakeSimulator::new(2, divider));
+        let (summary, dataset) = files.run("other", &mut fake);
+        (summary.cached, fake.0.simulated(), dataset)
+    };
+    run("");
+    let (cached, simulated, dataset) = run("[ladder]\nstart = 2");
+    assert_eq!(
+        (cached, simulated),
+        (8, 10 + 2 * 2),
+        "what had climbed to tier 2 is the same point; failures run at 2 and 3"
+    );
+    assert!(dataset.rows.iter().all(|row| row.tier == if row.outcome == Outcome::Ok { 2 } else { 3 }));
+    assert!(dataset.ok().is_empty(), "fits see none of them");
+    let (cached, simulated, dataset) = run("[ladder]\nstart = 0");
+    assert_eq!((cached, simulated), (18, 2 * 4), "nor does where points began enter their identity");
+    assert_eq!(dataset.ok().len(), 10);
+}
+
+#[test]
+fn a_guard_keeps_its_options_at_every_tier() {
+    let files = Files::new();
+    files.toml("divider", "[guard]\npoints = 3\nseed = 1\ntolerance = \"1 %\"\n[ladder]\nstart = 1");
+    let (summary, dataset) = files.run("divider", &mut FakeSimulator::new(2, divider));
+    assert_eq!((summary.points, summary.relaxed, summary.guarded, summary.floor_dominated), (20, 20, 3, 3));
+    assert!(dataset.rows.iter().all(|row| row.tier == 1));
+}
+
+#[test]
 fn a_ladder_of_no_tiers_leaves_failures_as_they_are() {
     let files = Files::new();
     files.toml("other", "[guard]\npoints = 0\n[ladder]\ntiers = 0");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Dataset, Outcome, Row, Value};
-use crate::sweep::GUARD_INDEX;
+use crate::sweep::{GUARD_INDEX, OWN_TOLERANCES};
 
 /// The label that says what a guard found: one of the following.
 pub const FLOOR_LABEL: &str = "floor";
@@ -30,7 +30,8 @@ pub fn judge(rows: &[Row], tolerance: f64) -> Vec<Row> {
     let mut changed = Vec::new();
     for guard in rows.iter().filter(|row| row.index >= GUARD_INDEX) {
         let Some(row) = by_index.get(&(guard.index - GUARD_INDEX)) else { continue };
-        let both = row.outcome == Outcome::Ok && guard.outcome == Outcome::Ok && guard.tier == 0;
+        // Above that tier a guard has tolerances that are not a tenth of the bench's.
+        let both = row.outcome == Outcome::Ok && guard.outcome == Outcome::Ok && guard.tier <= OWN_TOLERANCES;
         let label = match both {
             false => UNCHECKED,
             true if moved(row, guard, &scales, tolerance).is_empty() => CLEAR,

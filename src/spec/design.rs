@@ -43,6 +43,15 @@ pub struct Corner {
     pub values: Vec<(String, f64)>,
 }
 
+/// Which tiers of the convergence ladder the points of a sweep run at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ladder {
+    /// The tier that every point begins with.
+    pub start: u8,
+    /// The last one that a point which does not converge climbs to.
+    pub highest: u8,
+}
+
 /// A second run of a few points with a lower simulator floor: what moves was the floor, not the circuit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Guard {
@@ -114,19 +123,28 @@ pub(super) fn read_corners(keys: &Keys<'_>, parameters: &[ParameterSpec]) -> Vec
     keys.named_tables("corners").iter().map(read).collect()
 }
 
-pub(super) fn read_ladder(keys: &Keys<'_>) -> u8 {
-    let Some(table) = keys.table("ladder") else { return HIGHEST_TIER as u8 };
-    let tiers = table.count("tiers");
-    if tiers.is_none() && !table.has("tiers") {
-        table.missing("tiers", "0 (off) to 3");
+/// `[ladder]`; `adaptive` sweeps decide on rows of tier 0 alone.
+pub(super) fn read_ladder(keys: &Keys<'_>, adaptive: bool) -> Ladder {
+    let whole = Ladder { start: 0, highest: HIGHEST_TIER as u8 };
+    let Some(table) = keys.table("ladder") else { return whole };
+    if !table.has("tiers") && !table.has("start") {
+        table.missing("tiers", "0 (off) to 3; or `start`, the tier to begin with");
     }
-    let tiers = tiers.unwrap_or(HIGHEST_TIER);
-    if tiers > HIGHEST_TIER {
-        let problem = Problem::new(Kind::SpecKey, format!("there is no tier {tiers}"));
+    let (highest, start) = (table.count("tiers").unwrap_or(HIGHEST_TIER), table.count("start").unwrap_or(0));
+    if highest > HIGHEST_TIER {
+        let problem = Problem::new(Kind::SpecKey, format!("there is no tier {highest}"));
         table.problem(problem.accepted(format!("0 (off) to {HIGHEST_TIER}")), "tiers");
+    } else if start > highest {
+        let problem = Problem::new(Kind::SpecKey, format!("points cannot start at tier {start}"));
+        let accepted =
+            if table.has("tiers") { "`tiers`, the last one of this sweep" } else { "the last one that there is" };
+        table.problem(problem.accepted(format!("0 to {highest}, {accepted}")), "start");
+    } else if start > 0 && adaptive {
+        let problem = Problem::new(Kind::SpecKey, "[adaptive] decides on points of tier 0, and there would be none");
+        table.problem(problem.accepted("start = 0"), "start");
     }
     table.finish();
-    tiers.min(HIGHEST_TIER) as u8
+    Ladder { start: start.min(HIGHEST_TIER) as u8, highest: highest.min(HIGHEST_TIER) as u8 }
 }
 
 pub(super) fn read_guard(keys: &Keys<'_>) -> Guard {
@@ -142,4 +160,51 @@ pub(super) fn read_guard(keys: &Keys<'_>) -> Guard {
     }
     table.finish();
     guard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Result;
+    use crate::spec::SweepSpec;
+
+    fn ladder(table: &str) -> Result<Ladder> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("rc.cir"), "t\n").unwrap();
+        let text = format!(
+            "schema = 1\nname = \"rc\"\ntech = \"generic28\"\nbench = \"rc.cir\"\n{table}\n\
+             [parameters.t_pulse]\nunit = \"s\"\nfrom = \"1 ns\"\nto = \"100 ns\"\nsteps = 3\n\
+             [[measure]]\nname = \"v_end\"\nunit = \"V\"\nat = \"v(b)\"\ntime = \"1 ns\"\n"
+        );
+        std::fs::write(dir.path().join("rc.toml"), text).unwrap();
+        SweepSpec::read(&dir.path().join("rc.toml"), dir.path()).map(|spec| spec.ladder)
+    }
+
+    #[test]
+    fn a_ladder_begins_at_a_tier_that_there_is() {
+        assert_eq!(ladder("").unwrap(), Ladder { start: 0, highest: 3 });
+        assert_eq!(ladder("[ladder]\nstart = 1").unwrap(), Ladder { start: 1, highest: 3 });
+        assert_eq!(ladder("[ladder]\nstart = 1\ntiers = 1").unwrap(), Ladder { start: 1, highest: 1 });
+        for (keys, key, said) in [
+            ("start = 4", "ladder.start", "0 to 3, the last one that there is"),
+            ("start = 2\ntiers = 1", "ladder.start", "0 to 1, `tiers`"),
+            ("tiers = 4", "ladder.tiers", "0 (off) to 3"),
+            ("start = -1", "ladder.start", "a whole number from 0 up"),
+            ("", "ladder.tiers", "`start`, the tier to begin with"),
+        ] {
+            let error = ladder(&format!("[ladder]\n{keys}")).unwrap_err();
+            assert_eq!(error.problems()[0].key.as_deref(), Some(key), "{error}");
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+
+    /// It decides on rows of tier 0.
+    #[test]
+    fn an_adaptive_sweep_begins_at_tier_0() {
+        let adaptive = "[adaptive]\ntarget = \"v_end\"\nerror = 1e-3\ninitial = 8\nbatch = 2\nmax_points = 40\n\
+            validation = 3\n[ladder]\n";
+        assert_eq!(ladder(&format!("{adaptive}start = 0")).unwrap().start, 0);
+        let error = ladder(&format!("{adaptive}start = 1")).unwrap_err();
+        assert!(error.to_string().contains("[adaptive] decides on points of tier 0"), "{error}");
+    }
 }

@@ -17,7 +17,7 @@
 //! | `[measure.spec]` | `min`, `typ`, `max`: what the measurement may be, in its unit; `yield`: the share of dice that must show it, with 95 % confidence |
 //! | `[adaptive]`, `[multifidelity]` | refine where a measurement is uncertain, on the shape of a static sweep: see [`AdaptiveSpec`], [`MultifidelitySpec`] |
 //! | `[limits]` | `time_points` per point, `wall` time after which a worker counts as hung |
-//! | `[ladder]` | `tiers`: how far points that do not converge may climb, 0 to 3 |
+//! | `[ladder]` | `start`: the tier that points begin with, 0 by default (fits take rows of tier 0 alone, so it is for sweeps that none reads); `tiers`: how far points that do not converge may climb, 0 to 3 |
 //! | `[guard]` | `points` that run again at gmin/10 and tighter tolerances, `seed`, `tolerance` |
 //!
 //! Voltages are written for the supply of the technology that the file names. On another one ([`SweepSpec::read_on`]) every
@@ -42,7 +42,7 @@ use crate::units::Unit;
 
 pub use adaptive::{AdaptiveSpec, MultifidelitySpec, SUPPLY};
 pub use circuits::{CircuitSpec, Task, Variant};
-pub use design::{Corner, Guard, Sampling};
+pub use design::{Corner, Guard, Ladder, Sampling};
 pub use measures::{Bound, CrossSpec, HowSpec, MeasureSpec, SpecLimit};
 pub use mismatch::Mismatch;
 use parameter::read_parameter;
@@ -101,8 +101,8 @@ pub struct SweepSpec {
     pub multifidelity: Option<MultifidelitySpec>,
     /// Limits per point.
     pub limits: Limits,
-    /// Highest tier that a point which does not converge may climb to.
-    pub ladder_tiers: u8,
+    /// Tiers that points run at.
+    pub ladder: Ladder,
     /// Points that run again with a lower simulator floor.
     pub guard: Guard,
     /// The file's voltages are what they are on every technology: its bench's devices do not belong to any.
@@ -225,7 +225,7 @@ impl SweepSpec {
             let message = format!("`{}` asks for a yield, and the sweep draws no dice", measure.column);
             keys.problem(Problem::new(Kind::SpecKey, message).accepted("a table [mismatch] beside it"), "measure");
         }
-        let ladder_tiers = design::read_ladder(&keys);
+        let ladder = design::read_ladder(&keys, adaptive.is_some());
         let guard = design::read_guard(&keys);
         keys.finish();
         document.check()?;
@@ -249,7 +249,7 @@ impl SweepSpec {
             adaptive,
             multifidelity,
             limits,
-            ladder_tiers,
+            ladder,
             guard,
             absolute_voltages,
             scales,

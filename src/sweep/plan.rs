@@ -46,6 +46,8 @@ pub struct Group {
     pub process: Option<String>,
     /// Values of the parameters that are fixed in the circuit, by name: what tiers and guard are relative to.
     pub fixed: BTreeMap<String, f64>,
+    /// Option lines behind the bench's own, a guard's; a tier's come behind them.
+    pub options: Vec<String>,
     /// Its points, in design order.
     pub points: Vec<PlannedPoint>,
 }

@@ -135,7 +135,7 @@ impl<'a> Planner<'a> {
         check_sizes(self.tech, deck, &values)?;
         let circuit = deck.circuit(&values, &signals, &[]);
         let process = process.map(str::to_string);
-        Ok(Group { circuit, signals, process, fixed: at_load, points: Vec::new() })
+        Ok(Group { circuit, signals, process, fixed: at_load, options: Vec::new(), points: Vec::new() })
     }
 
     /// One combination with every mismatch sample.
@@ -180,14 +180,17 @@ impl<'a> Planner<'a> {
             .collect()
     }
 
-    /// The circuit of `group` with the options of a tier of the convergence ladder; the group's own for tier 0.
+    /// The circuit of `group` with the options of a tier of the convergence ladder behind its own; for tier 0 with its own alone.
     ///
     /// # Errors
     /// None that planning the group did not meet.
     pub fn at_tier(&self, group: &Group, tier: u8) -> Result<LoadedCircuit> {
+        if tier == 0 {
+            return Ok(group.circuit.clone());
+        }
         let deck = self.deck_at(group.process.as_deref());
         let values = deck.values(&group.fixed)?;
-        let extra: Vec<String> = tier_options(deck, &values, tier).into_iter().collect();
+        let extra: Vec<String> = group.options.iter().cloned().chain(tier_options(deck, &values, tier)).collect();
         Ok(deck.circuit(&values, &group.signals, &extra))
     }
 
@@ -226,8 +229,9 @@ impl<'a> Planner<'a> {
             }
             let deck = self.deck_at(group.process.as_deref());
             let values = deck.values(&group.fixed)?;
-            let circuit = deck.circuit(&values, &group.signals, &[guard_options(deck, &values)]);
-            repeated.groups.push(Group { circuit, points, ..group.clone() });
+            let options = vec![guard_options(deck, &values)];
+            let circuit = deck.circuit(&values, &group.signals, &options);
+            repeated.groups.push(Group { circuit, options, points, ..group.clone() });
         }
         Ok(repeated)
     }

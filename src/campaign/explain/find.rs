@@ -141,7 +141,7 @@ fn at_place(
 }
 
 /// The point at `index` and its circuit, without planning others. A stored row says what adaptive sweeps chose there, and at
-/// which tier it ended; without one the design says what stands there.
+/// which tier it ended; without one the design says what stands there and at which tier it begins.
 pub(super) fn plan_place(
     spec: &SweepSpec,
     tech: &Technology,
@@ -164,10 +164,8 @@ pub(super) fn plan_place(
     let Some(mut group) = plan.groups.pop() else { return Ok(None) };
     let Some(mut point) = group.points.iter().find(|point| point.row.index == index).cloned() else { return Ok(None) };
     group.points.clear();
+    group.circuit = planner.at_tier(&group, row.map_or(spec.ladder.start, |row| row.tier))?;
     if let Some(row) = row {
-        if row.tier > 0 {
-            group.circuit = planner.at_tier(&group, row.tier)?;
-        }
         point.row.labels = row.labels.clone();
     }
     Ok(Some((group, point)))

@@ -5,6 +5,7 @@ mod tier;
 pub use tier::planned_job;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -164,7 +165,7 @@ impl<'a> SweepRun<'a> {
         if !tell(self.progress) {
             return Err(interrupted());
         }
-        for tier in 0..=self.planner.spec().ladder_tiers {
+        for tier in self.tiers() {
             if waiting.is_empty() {
                 break;
             }
@@ -242,6 +243,12 @@ impl<'a> SweepRun<'a> {
             spec: spec_verdicts(spec, &dataset),
         };
         Ok((summary, dataset))
+    }
+
+    /// The tiers that points run at, in the order in which they climb.
+    fn tiers(&self) -> RangeInclusive<u8> {
+        let ladder = self.planner.spec().ladder;
+        ladder.start..=ladder.highest
     }
 
     fn guards(&self) -> u64 {

@@ -24,17 +24,16 @@ struct Ticket<'a> {
 impl SweepRun<'_> {
     /// Takes what the run or the store has of a group; the indices of the others go into `waiting`.
     pub(super) fn serve(&mut self, group: &Group, startup: &[String], waiting: &mut BTreeSet<u64>) -> Result<()> {
-        let tiers = self.planner.spec().ladder_tiers;
-        let mut variants: Vec<Group> = vec![group.clone()];
+        let mut variants: Vec<Group> = Vec::new();
         for point in &group.points {
             let index = point.row.index;
             let mut served = None;
-            for tier in 0..=tiers {
+            for (climbed, tier) in self.tiers().enumerate() {
                 // Tiers are looked at only for points that are not stored at the one before.
-                if variants.len() <= usize::from(tier) {
+                if variants.len() <= climbed {
                     variants.push(Group { circuit: self.planner.at_tier(group, tier)?, ..group.clone() });
                 }
-                let variant = &variants[usize::from(tier)];
+                let variant = &variants[climbed];
                 let id = point.id(variant, startup, &self.identity);
                 let have = self.run.row(index).is_some_and(|row| row.id == id && row.outcome == Outcome::Ok);
                 if have {
@@ -80,11 +79,7 @@ impl SweepRun<'_> {
             }
             // Scattered over the design, so that the first tenth costs what the others cost, and the ETA is right.
             points.sort_by_key(|point| (rng::bits(0, point.row.index, "order", "points"), point.row.index));
-            let variant = if tier == 0 {
-                group.clone()
-            } else {
-                Group { circuit: self.planner.at_tier(group, tier)?, ..group.clone() }
-            };
+            let variant = Group { circuit: self.planner.at_tier(group, tier)?, ..group.clone() };
             self.store(&variant.circuit)?.keep_deck(&variant.circuit.lines)?;
             let position = circuits.len();
             let mut of_group = Vec::new();
@@ -102,7 +97,7 @@ impl SweepRun<'_> {
             circuits.iter().zip(&jobs).map(|(circuit, jobs)| Work { circuit, jobs: jobs.as_slice() }).collect();
         let mut estimate = Estimate::new(jobs.iter().map(|jobs| jobs.len() as u64));
         let began = Instant::now();
-        let highest = self.planner.spec().ladder_tiers;
+        let highest = self.planner.spec().ladder.highest;
         let (mut climbing, mut failure, mut go_on) = (BTreeSet::new(), None, true);
         let result = simulator.run_all(&work, &mut |answer: Answer| {
             let Some(ticket) = tickets.get(answer.ticket as usize) else { return true };
@@ -142,7 +137,7 @@ impl SweepRun<'_> {
             cached: false,
             finished_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()),
         };
-        let (ok, first) = (row.outcome == Outcome::Ok, tier == 0);
+        let (ok, first) = (row.outcome == Outcome::Ok, tier == self.planner.spec().ladder.start);
         if let Some(store) = self.stores.get_mut(key) {
             store.insert(&row, &runtime)?;
         }
