@@ -193,8 +193,8 @@ pub(super) const RUNS: &str = "runs";
 
 /// The command that made the results of a technology; empty if they came stage by stage.
 fn command_of(summary: &serde_json::Value, tech: &str) -> String {
-    let runs = summary.get(RUNS).and_then(serde_json::Value::as_array).into_iter().flatten();
-    let own = runs.filter(|run| run.get("tech").is_some_and(|name| name == tech)).next_back();
+    let mut runs = summary.get(RUNS).and_then(serde_json::Value::as_array).into_iter().flatten();
+    let own = runs.find(|run| run.get("tech").is_some_and(|name| name == tech));
     own.and_then(|run| run.get("command")?.as_str()).unwrap_or_default().to_string()
 }
 

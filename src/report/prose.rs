@@ -9,10 +9,12 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
         "Transistors",
         "Drain and gate current of every transistor flavour against gate voltage, at W = 1 µm and the cell's channel \
          length, with the drain at 50 mV and at the supply. On-current, off-current, subthreshold swing, DIBL and gate \
-         leakage are taken from these curves and compared with the targets of the technology.",
+         leakage are taken from these curves and compared with the technology's targets where these are stated for this \
+         temperature.",
         "A straight flank on the logarithmic axis is subthreshold conduction; its slope is the swing, and the horizontal \
-         distance of the two curves of one flavour at low current is the effect of the drain voltage. The panel at the \
-         right divides every measured figure by its target: what lies in the band is within tolerance.",
+         distance of the two curves of one flavour at low current is the effect of the drain voltage. A panel at the \
+         right, where targets are judged, divides every measured figure by its target: what lies in the band is within \
+         tolerance.",
     ),
     (
         "write",
