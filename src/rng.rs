@@ -10,21 +10,29 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
 
 /// The block of four 32-bit words that Philox4x32-10 gives for a counter and a key.
-pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let mut counters = counter.map(|word| [word]);
+    philox4x32_lanes(&mut counters, key);
+    counters.map(|[word]| word)
+}
+
+/// [`philox4x32`] of counters side by side, in place; inlined, so that it is compiled for what its caller is.
+#[inline(always)]
+pub fn philox4x32_lanes<const LANES: usize>(counters: &mut [[u32; LANES]; 4], mut key: [u32; 2]) {
+    let [a, b, c, d] = counters;
     for round in 0..ROUNDS {
         if round > 0 {
             key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
         }
-        let product0 = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
-        let product1 = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
-        counter = [
-            (product1 >> 32) as u32 ^ counter[1] ^ key[0],
-            product1 as u32,
-            (product0 >> 32) as u32 ^ counter[3] ^ key[1],
-            product0 as u32,
-        ];
+        for lane in 0..LANES {
+            let first = u64::from(MULTIPLIERS[0]) * u64::from(a[lane]);
+            let second = u64::from(MULTIPLIERS[1]) * u64::from(c[lane]);
+            a[lane] = (second >> 32) as u32 ^ b[lane] ^ key[0];
+            b[lane] = second as u32;
+            c[lane] = (first >> 32) as u32 ^ d[lane] ^ key[1];
+            d[lane] = first as u32;
+        }
     }
-    counter
 }
 
 /// 64 random bits for (seed, sample, instance, parameter).

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use super::lanes::{Machine, Plain};
 use super::least_squares::fit;
 use super::pairs::Pairs;
-use super::simd::LANES;
+use super::simd::{LANES, Tables};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::column::Swing;
@@ -36,6 +36,8 @@ pub const BEYOND: usize = 2 * RUN;
 pub const SHORT_POINTS: usize = 129;
 /// A part that cannot reach this share of full scale, with every cell of a column at its worst, has no sum of its own.
 pub const NEGLIGIBLE: f64 = 1e-4;
+/// What a high byte counts in whole weights.
+const HIGH: f64 = 256.0;
 /// Levels that fit a register's lookup beside a neighbour's.
 const MOST_LEVELS: usize = 8;
 
@@ -51,13 +53,16 @@ pub struct Scales {
 /// One array's cells. Tables are by place: ages fall from one to the next, as they do from slot to slot.
 #[derive(Debug, Clone)]
 pub struct CellFactors {
-    /// Low bytes of the 8 levels' weights, then high bytes.
-    pub current: Vec<[u8; 16]>,
+    /// Low and high bytes of the wide weights.
+    pub current: [Vec<[u8; 8]>; 2],
     pub conductance: Vec<[u8; 8]>,
     /// Empty where the rest of the edges is negligible.
     pub edge: Vec<[u8; 8]>,
     /// Units of p per product of integers.
     pub current_unit: f32,
+    /// The same of the current's high bytes, and what the low bytes are worth in the mean, per full pulse.
+    pub coarse_unit: f32,
+    pub coarse_rest: f32,
     /// Share of the current's charge.
     pub swing_unit: f32,
     pub edge_unit: f32,
@@ -69,7 +74,7 @@ pub struct CellFactors {
     pub keep: [f32; 3],
     /// What tells pairs of cells apart; none without [`Swing::pairs`].
     pub pairs: Option<Pairs>,
-    /// The rest z of each level that has no sum of its own, in units of p, when just written, and its change per token; and what [`drifted`] misses of the current's
+    /// The rest z of each level that has no sum of its own, in units of p, when just written, and its change per token; and what the drift misses of the current's
     /// change per token in the middle of the window.
     pub rest: [[f32; 3]; 8],
     /// `c` of a long pulse, in units of p.
@@ -84,20 +89,16 @@ pub struct CellFactors {
     /// Whether cells younger than two runs change along no line.
     pub young_bend: bool,
     window: usize,
-    weight: f64,
+    weight: Weight,
 }
 
-/// Sums of one column. Currents, charges and `w` in units of p at full pulse, conductances as shares of the bit line.
+/// What wide weights count.
 #[derive(Debug, Clone, Copy)]
-pub struct ColumnSums<L> {
-    pub charge: L,
-    /// `sum w I` and `sum w g`.
-    pub current: L,
-    pub swing: L,
-    /// The same with the bows of the widths, if pairs are told apart.
-    pub bowed: Option<[L; 2]>,
-    /// Sums of the widths, of their squares and bows.
-    pub widths: [f32; 3],
+pub struct Weight {
+    /// Units of p at full pulse of one.
+    pub unit: f64,
+    /// The greatest; a column of as great ones fits an `i32`.
+    pub greatest: f64,
 }
 
 impl CellFactors {
@@ -193,14 +194,17 @@ impl CellFactors {
             let tables = ages.map(|k| table(&values[k.saturating_sub(BEYOND).min(oldest)]));
             (tables.collect(), (unit / scales.full_narrow) as f32)
         };
-        let wide_unit = greatest(&extended).max(f64::MIN_POSITIVE) / scales.greatest_wide;
-        let wide = |row: &Vec<f64>| {
-            let mut table = [0; 16];
-            for (level, x) in row.iter().enumerate() {
-                let [low, high] = ((x / wide_unit).round() as i16).to_le_bytes();
-                (table[level], table[8 + level]) = (low, high);
-            }
-            table
+        // High bytes serve as narrow weights.
+        let greatest_wide = scales.greatest_wide.min(HIGH * (scales.greatest_narrow - 1.0));
+        let wide_unit = greatest(&extended).max(f64::MIN_POSITIVE) / greatest_wide;
+        let wide = |byte: usize| -> Vec<[u8; 8]> {
+            let table = |row: &Vec<f64>| {
+                let mut bytes = [0; 8];
+                let weights = row.iter().map(|x| (x / wide_unit).round() as i16);
+                bytes.iter_mut().zip(weights).for_each(|(to, weight)| *to = weight.to_le_bytes()[byte]);
+                bytes
+            };
+            extended.iter().rev().map(table).collect()
         };
         let (swing_table, swing_unit) = narrow(&conductance, true);
         let missed: Vec<f64> = (0..levels)
@@ -217,10 +221,7 @@ impl CellFactors {
         };
         let bend = scaled(curvature, unit_c / (6.0 * c_f * c_f));
         let keep = scaled(on_capacitance, 1.0 / (c_f * t_max_s));
-        let pairs = pairs.then(|| {
-            let (current, current_unit) = narrow(&current, true);
-            Pairs::new(current, current_unit, scales.full_narrow as u8)
-        });
+        let pairs = pairs.then(|| Pairs::new(scales.full_narrow as u8));
         let drift_at = |age: usize| -> [f32; 3] {
             let fitted = fit(&[&ones, &current[age], &conductance[age]], &slopes[age]);
             std::array::from_fn(|k| fitted[k] as f32)
@@ -237,10 +238,12 @@ impl CellFactors {
         }
         let (edge, edge_unit) = narrow(&edge, with_edge);
         Ok(CellFactors {
-            current: extended.iter().rev().map(wide).collect(),
+            current: [wide(0), wide(1)],
             conductance: swing_table,
             edge,
             current_unit: (wide_unit / scales.full_wide) as f32,
+            coarse_unit: (HIGH * wide_unit / scales.full_narrow) as f32,
+            coarse_rest: (0.5 * HIGH * wide_unit) as f32,
             swing_unit,
             edge_unit,
             swing_rest: [swing_rest[0] as f32, swing_rest[1] as f32],
@@ -255,49 +258,25 @@ impl CellFactors {
             drift,
             young_bend,
             window,
-            weight: wide_unit,
+            weight: Weight { unit: wide_unit, greatest: greatest_wide },
         })
     }
 
-    /// `sum b I` and `sum b g` from sums of integers and that of the bows.
-    #[inline(always)]
-    pub fn bowed<M: Machine>(&self, m: M, [current, swing]: [M::Lanes; 2], unit: f32, bows: f32) -> [M::Lanes; 2] {
-        let current = m.scale(current, unit);
-        let rest = m.add_product(m.splat(self.swing_rest[0] * bows), current, m.splat(self.swing_rest[1]));
-        [current, m.add_product(rest, swing, m.splat(self.swing_unit))]
-    }
-
-    /// What a column's sums give: `charge` less what the swing of `current` takes.
-    #[inline(always)]
-    pub fn swung<M: Machine>(&self, m: M, sums: ColumnSums<M::Lanes>) -> M::Lanes {
-        let ColumnSums { charge, current, swing, bowed, widths: [width, squares, bows] } = sums;
-        let of = |[per_current, per_swing, constant]: [f32; 3], current, swing, width| {
-            let sum = m.add_product(m.splat(constant * width), current, m.splat(per_current));
-            m.add_product(sum, swing, m.splat(per_swing))
-        };
-        let once = m.add_product(m.splat(1.0), swing, m.splat(-2.0 / 3.0));
-        let lost = m.sub(m.mul(swing, once), m.mul(current, of(self.bend, current, swing, width)));
-        let kept = of(self.keep, current, swing, width);
-        let (Some(pairs), Some([bowed_current, bowed_swing])) = (&self.pairs, bowed) else {
-            let shorter = if squares > 0.0 { width / squares } else { 0.0 };
-            return m.sub(charge, m.mul(current, m.add_product(lost, kept, m.splat(shorter))));
-        };
-        let bowed_kept = of(self.keep, bowed_current, bowed_swing, bows);
-        let [beta, gamma] = pairs.min;
-        let lost = m.add_product(m.add(lost, kept), bowed_swing, m.splat(-pairs.turn));
-        let lost = m.add_product(lost, bowed_kept, m.splat(beta));
-        let turned = m.add_product(m.scale(swing, pairs.turn), kept, m.splat(beta));
-        let turned = m.add_product(turned, bowed_kept, m.splat(gamma));
-        m.sub(m.sub(charge, m.mul(current, lost)), m.mul(bowed_current, turned))
-    }
-
-    /// The current's change over `later` tokens, of cells about so old: what [`drifted`] takes.
+    /// The current's change over `later` tokens, of cells about so old, as a combination of the widths with `tau`, the
+    /// current and the swing.
     pub fn drift(&self, age: usize, later: f32) -> [f32; 3] {
         self.drift.get(age.min(self.window - 1)).map_or([0.0; 3], |drift| drift.map(|part| part * later))
     }
 
-    /// Units of p at full pulse of one wide weight.
-    pub fn weight(&self) -> f64 {
+    /// The tables of these slots.
+    pub fn tables(&self, ages: &Places) -> SlotTables<'_> {
+        let [lows, highs] = &self.current;
+        let edges = if self.edge.is_empty() { Cow::Borrowed(&[] as &[_]) } else { ages.of(&self.edge) };
+        SlotTables { lows: ages.of(lows), highs: ages.of(highs), conductance: ages.of(&self.conductance), edges }
+    }
+
+    /// What its wide weights count.
+    pub fn weight(&self) -> Weight {
         self.weight
     }
 
@@ -337,13 +316,8 @@ impl Places {
         }
     }
 
-    /// Slots.
-    pub fn len(&self) -> usize {
-        self.count + self.more
-    }
-
     /// The tables of these slots, in `table`, which is by place.
-    pub fn of<'t, T: Copy>(&self, table: &'t [T]) -> Cow<'t, [T]> {
+    fn of<'t, T: Copy>(&self, table: &'t [T]) -> Cow<'t, [T]> {
         let young = if self.count == 0 { &[] } else { &table[self.first..self.first + self.count] };
         if self.more == 0 {
             return Cow::Borrowed(young);
@@ -353,12 +327,19 @@ impl Places {
     }
 }
 
-/// `sum w I` some tokens later, from that and `sum w g`; `drift` is [`CellFactors::drift`] with the sum of the widths in its first part.
-#[inline(always)]
-pub fn drifted<M: Machine>(m: M, current: M::Lanes, swing: M::Lanes, drift: [f32; 3]) -> M::Lanes {
-    let [constant, per_current, per_swing] = drift;
-    let grown = m.add_product(m.splat(constant), current, m.splat(1.0 + per_current));
-    m.add_product(grown, swing, m.splat(per_swing))
+/// The tables of a run of slots.
+pub struct SlotTables<'t> {
+    lows: Cow<'t, [[u8; 8]]>,
+    highs: Cow<'t, [[u8; 8]]>,
+    conductance: Cow<'t, [[u8; 8]]>,
+    edges: Cow<'t, [[u8; 8]]>,
+}
+
+impl SlotTables<'_> {
+    /// For the inner loops.
+    pub fn tables(&self) -> Tables<'_> {
+        Tables { lows: &self.lows, highs: &self.highs, narrow: &self.conductance, edges: &self.edges }
+    }
 }
 
 /// The greatest magnitude.

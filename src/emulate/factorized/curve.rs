@@ -121,36 +121,30 @@ impl<const POINTS: usize> Lines<POINTS> {
     }
 }
 
-/// What a converter's output becomes, tabulated at the nearest of equidistant inputs.
+/// What a converter's output becomes, as words, tabulated at the nearest of equidistant inputs.
 #[derive(Debug, Clone)]
-pub struct Steps<T, const ENTRIES: usize> {
+pub struct Steps<const ENTRIES: usize> {
     start: f32,
     per_entry: f32,
-    entries: Box<[T; ENTRIES]>,
+    entries: Box<[u32; ENTRIES]>,
 }
 
-impl<T: Copy + Default + std::fmt::Debug, const ENTRIES: usize> Steps<T, ENTRIES> {
-    /// Tabulates `of` on `span`; beyond, its ends are meant.
-    pub fn new(of: impl Fn(f64) -> T, span: [f64; 2]) -> Self {
+impl<const ENTRIES: usize> Steps<ENTRIES> {
+    /// Tabulates `of` on `span`; beyond, its ends are meant. `None` where there is no word.
+    pub fn new(of: impl Fn(f64) -> Option<u32>, span: [f64; 2]) -> Option<Self> {
         let entry = (span[1] - span[0]) / (ENTRIES - 1) as f64;
-        let mut entries = Box::new([T::default(); ENTRIES]);
+        let mut entries = Box::new([0; ENTRIES]);
         for (k, to) in entries.iter_mut().enumerate() {
-            *to = of(span[0] + entry * k as f64);
+            *to = of(span[0] + entry * k as f64)?;
         }
-        Steps { start: span[0] as f32, per_entry: (1.0 / entry) as f32, entries }
+        Some(Steps { start: span[0] as f32, per_entry: (1.0 / entry) as f32, entries })
     }
 
-    /// The places of sixteen inputs, for [`Steps::at`]. Looking up is left to plain code: compiled for wide vectors it becomes gathers,
-    /// which take several times as long on some processors.
+    /// The words of sixteen inputs.
     #[inline(always)]
-    pub fn places<M: Machine>(&self, machine: M, x: M::Lanes) -> [i32; LANES] {
-        let place = machine.scale(machine.sub(x, machine.splat(self.start)), self.per_entry);
-        machine.to_integers(machine.limit(place, 0.0, (ENTRIES - 1) as f32))
-    }
-
-    /// The entry at a place.
-    pub fn at(&self, place: i32) -> T {
-        self.entries[place as usize]
+    pub fn at<M: Machine>(&self, machine: M, x: M::Lanes) -> [u32; LANES] {
+        let place = machine.add_product(machine.splat(-self.start * self.per_entry), x, machine.splat(self.per_entry));
+        machine.entries(&self.entries, place)
     }
 }
 

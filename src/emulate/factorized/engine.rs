@@ -1,21 +1,19 @@
 //! The engine: a head's stored codes, and queries on them tile by tile.
 
-use super::cells::{Places, RUN};
-use super::keys::{Drives, KeyFactors, KeyPass, KeySums, KeyWeights, Query};
+use super::cells::{Places, RUN, Weight};
+use super::keys::{Drives, KeyFactors, KeySums, KeyWeights, Query, TOGETHER};
 use super::levels::Levelled;
-use super::noise::{Draw, Normals, of_tile};
+use super::noise::Normals;
+use super::reads::TileRead;
 use super::simd::{COLUMNS, Isa, LANES};
 use super::spread::{HeadSpread, of_a_write, padded};
 use super::store::Store;
-use super::values::{Pulses, Sums, ValueFactors, ValuePass, ValueWeights};
+use super::values::{Pulses, Sums, ValueFactors, ValueWeights};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
 use crate::emulate::options::Options;
 use crate::emulate::stuck::StuckCell;
-
-/// Queries that read the K array together.
-const TOGETHER: usize = 2;
 
 /// A table and its options, taken apart: attention of one head dimension, of many heads, at the price of ideal attention.
 ///
@@ -25,8 +23,8 @@ const TOGETHER: usize = 2;
 pub struct Factorized {
     pub(super) isa: Isa,
     pub(super) keys: KeyFactors,
-    values: ValueFactors,
-    drives: Drives,
+    pub(super) values: ValueFactors,
+    pub(super) drives: Drives,
     pub(super) budget: Budget,
     pub(super) d: usize,
     /// Dimensions in whole octets, columns in whole vectors, slots of a tile in whole lanes.
@@ -47,7 +45,7 @@ pub struct Factorized {
 pub(super) struct Noise {
     pub source: Normals,
     /// Standard deviations in units of S and A, by array: of a cell with a pulse, and of the converter.
-    reads: [[f32; 2]; 2],
+    pub reads: [[f32; 2]; 2],
     /// By array and level, what one standard deviation of the stored voltage adds to a cell: see [`of_a_write`]. `None`: writes have
     /// no noise.
     pub writes: Option<[[[f32; 2]; 8]; 2]>,
@@ -56,20 +54,20 @@ pub(super) struct Noise {
 /// Room that queries need; kept between them.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    queries: Vec<Query>,
+    pub(super) queries: Vec<Query>,
     pub(super) codes: Vec<u8>,
-    key_weights: KeyWeights,
-    key_sums: KeySums,
-    s: Vec<f32>,
-    seen: Vec<f32>,
-    places: Vec<i32>,
+    pub(super) key_weights: KeyWeights,
+    pub(super) key_sums: KeySums,
+    /// S and what converters see of it, if it is kept.
+    pub(super) s: Vec<f32>,
+    pub(super) seen: Vec<f32>,
     /// By query.
-    driven: Vec<Vec<u32>>,
-    reads: Vec<TileRead>,
-    weights: ValueWeights,
-    pulses: Pulses,
-    sums: Sums,
-    pub(super) words: Vec<f32>,
+    pub(super) driven: Vec<Vec<u32>>,
+    pub(super) reads: Vec<TileRead>,
+    pub(super) weights: ValueWeights,
+    /// By query of a group.
+    pub(super) pulses: Vec<Pulses>,
+    pub(super) sums: Sums,
     pub(super) normals: Vec<f32>,
     /// What the cells of a write differ by.
     pub(super) numbers: Vec<[i16; 2]>,
@@ -109,14 +107,14 @@ impl Factorized {
         }
         let rows_of = |slots: &[f32]| padded(slots, budget.tile_rows, rows);
         let columns = d.div_ceil(COLUMNS) * COLUMNS;
-        let units = [keys.cells().weight(), values.cells().weight()];
+        let weights = [keys.cells().weight(), values.cells().weight()];
         let spreads = model.dies().iter().map(|die| {
             let extent = die.extent;
             if extent.slots < budget.window || extent.d != d {
                 let message = format!("a die has {} slots of {} dimensions only", extent.slots, extent.d);
                 return Err(Refusal::new(message));
             }
-            let mut spread = HeadSpread::new(model, die, budget.levels, budget.window, units)?;
+            let mut spread = HeadSpread::new(model, die, budget.levels, budget.window, weights)?;
             spread.unsigned = [rows_of(&spread.unsigned[0]), rows_of(&spread.unsigned[1])];
             spread.signed = [padded(&spread.signed[0], d, columns), padded(&spread.signed[1], d, columns)];
             Ok(spread)
@@ -127,7 +125,7 @@ impl Factorized {
             let of = |sigma_c: f64| (sigma_c / unit_c) as f32;
             let cell = of(noise.sigma_cell_c);
             let written = |array: Array| {
-                let numbers = of_a_write(model, array, &budget, units[array as usize], noise.sigma_write_v);
+                let numbers = of_a_write(model, array, &budget, weights[array as usize].unit, noise.sigma_write_v);
                 numbers.map_err(|error| Refusal::new(error.to_string()))
             };
             let writes = match noise.sigma_write_v {
@@ -143,7 +141,7 @@ impl Factorized {
             noise,
             stuck: options.stuck.clone(),
             isa: Isa::detect(),
-            drives: values.drives(&keys),
+            drives: values.drives(&keys)?,
             keys,
             values,
             d,
@@ -192,6 +190,11 @@ impl Factorized {
         self.step
     }
 
+    /// What weights of the K and V arrays count.
+    pub(super) fn weights(&self) -> [Weight; 2] {
+        [self.keys.cells().weight(), self.values.cells().weight()]
+    }
+
     pub(super) fn tiles(&self) -> usize {
         self.budget.window.div_ceil(self.tile_tokens)
     }
@@ -237,18 +240,28 @@ impl Factorized {
             };
             let (_, rows) = rows_of(count - 1);
             let first_row = tile * self.rows;
-            let values = &store.values[first_row * self.columns..(first_row + rows) * self.columns];
-            let keys = &store.keys[first_row * self.d_padded..(first_row + rows) * self.d_padded];
             // Slots after the last query's hold what was written a window before, or nothing yet.
             let last = if occupied < self.budget.window { first_slot + rows } else { last };
             // Weights of one age serve the whole run of queries, or each has its own.
-            let apart = self.changes_within_a_run(tile, token);
+            let apart = self.changes_within_a_run(tile, newest, token >= self.budget.window);
             let together = if apart { 1 } else { count };
             for from in (0..count).step_by(together) {
                 let until = (from + together).min(count);
                 let middle = if apart { newest + from } else { middle };
+                let (_, rows) = rows_of(until - 1);
                 let ages = Places::new(self.keys.cells(), first_slot, rows, last, middle);
-                self.keys.look_up(self.isa, keys, &ages, &mut work.key_weights);
+                let tables = [self.keys.cells().tables(&ages), self.values.cells().tables(&ages)];
+                let [key_tables, value_tables] = [tables[0].tables(), tables[1].tables()];
+                let keys = &store.keys[first_row * self.d_padded..(first_row + rows) * self.d_padded];
+                let values = &store.values[first_row * self.columns..(first_row + rows) * self.columns];
+                // Weights that one query alone reads need not be stored.
+                let Work { queries, key_weights, key_sums, .. } = &mut *work;
+                let alone = rows > 0
+                    && until - from == 1
+                    && self.keys.sum_codes(self.isa, keys, &key_tables, &queries[from], key_sums);
+                if !alone {
+                    self.keys.look_up(self.isa, keys, &key_tables, key_weights);
+                }
                 // First all of the K array, then all of the V array: the weights of one at a time fit the nearest cache.
                 let mut reads = std::mem::take(&mut work.reads);
                 reads.clear();
@@ -256,57 +269,52 @@ impl Factorized {
                 while done < until {
                     let group = (until - done).min(TOGETHER);
                     let (_, rows) = rows_of(done + group - 1);
-                    let spread = store.spread.as_ref().map(|[keys, _]| {
-                        let cells = first_row * self.d_padded..(first_row + rows) * self.d_padded;
-                        [&keys[0][cells.clone()], &keys[1][cells]]
-                    });
-                    self.read_keys(rows, done, group, spread, work);
-                    for query in done..done + group {
-                        let (occupied, rows_of_query) = rows_of(query);
-                        if rows_of_query == 0 {
-                            continue;
+                    let Work { queries, key_weights, key_sums, .. } = &mut *work;
+                    if rows > 0 {
+                        let queries = &queries[done..done + group];
+                        if !alone {
+                            self.keys.sum(self.isa, key_weights, rows, queries, key_sums);
                         }
-                        let read = TileRead {
-                            query,
-                            token: token + query,
-                            newest: newest + query,
-                            from: (query - done) * rows,
-                            tile,
-                            occupied,
-                            rows: rows_of_query,
-                            later: (newest + query) as f32 - middle as f32,
-                            age: self.age_of_tile(tile, newest + query),
-                        };
-                        self.finish_keys(store, &read, work);
-                        reads.push(read);
-                        if let Some(kept) = kept.as_mut() {
-                            let at = query * kept.slots + first_slot;
-                            for (row, (s, seen)) in work.s.iter().zip(&work.seen).enumerate().take(occupied) {
-                                kept.s[at + row] = f64::from(*s);
-                                kept.phi[at + row] = self.keys.phi(f64::from(*seen));
-                            }
+                        if let Some([keys, _]) = &store.spread {
+                            let cells = first_row * self.d_padded..(first_row + rows) * self.d_padded;
+                            key_sums.add_spread(self.isa, [&keys[0][cells.clone()], &keys[1][cells]], queries);
                         }
+                        let first = reads.len();
+                        reads.extend((done..done + group).map(|query| {
+                            let (newest, age) = (newest + query, self.age_of_tile(tile, newest + query));
+                            let later = newest as f32 - middle as f32;
+                            let drift = [self.keys.cells(), self.values.cells()].map(|cells| cells.drift(age, later));
+                            let occupied = rows_of(query).0.min(rows);
+                            TileRead { query, token: token + query, newest, tile, occupied, later, drift }
+                        }));
+                        self.finish_keys(store, &reads[first..], rows, work, kept.as_mut());
                     }
                     done += group;
                 }
-                self.values.look_up(self.isa, values, self.columns, &ages, &mut work.weights);
-                reads.iter().for_each(|read| self.read_values(store, read, work));
+                if !alone {
+                    self.values.look_up(self.isa, values, self.columns, &value_tables, &mut work.weights);
+                }
+                let codes = alone.then_some((values, &value_tables));
+                reads.chunks(TOGETHER).for_each(|reads| self.read_values(store, reads, codes, work));
                 work.reads = reads;
             }
         }
     }
 
-    /// Whether weights of one age do not serve the whole run of slots of `token`: of a tile that holds slots as young as cells that still
-    /// come to rest, or both the youngest slots and the oldest.
-    fn changes_within_a_run(&self, tile: usize, token: usize) -> bool {
-        let (window, newest) = (self.budget.window, token % self.budget.window);
-        let beyond = ((tile + 1) * self.tile_tokens).min(window);
-        if token >= window && newest / self.tile_tokens == tile && newest + 1 < beyond {
+    /// Whether weights of one age do not serve the whole run of slots of a token with the slot `newest` among `occupied` ones: of a tile
+    /// that holds slots as young as cells that still come to rest, or both the youngest slots and the oldest.
+    fn changes_within_a_run(&self, tile: usize, newest: usize, full: bool) -> bool {
+        let window = self.budget.window;
+        let (start, end) = (tile * self.tile_tokens, ((tile + 1) * self.tile_tokens).min(window));
+        if full && (start..end - 1).contains(&newest) {
             return true;
         }
-        let bends = self.keys.cells().young_bend || self.values.cells().young_bend;
-        let run = newest / RUN * RUN;
-        bends && (0..2 * RUN).any(|slot| (run + window * RUN - RUN + slot) % window / self.tile_tokens == tile)
+        // The newest slot's run and the one before; before the first slot comes the last.
+        let (from, to) = (newest / RUN * RUN, newest / RUN * RUN + RUN);
+        let meets = |from: usize, to: usize| start < to && from < end;
+        let young =
+            meets(from.saturating_sub(RUN), to) || from < RUN && meets(window.saturating_sub(RUN - from), window);
+        young && (self.keys.cells().young_bend || self.values.cells().young_bend)
     }
 
     /// The age in the middle of a tile, all of whose slots are younger than a window or all of them older than the newest.
@@ -318,128 +326,4 @@ impl Factorized {
             (newest + self.budget.window).saturating_sub(middle)
         }
     }
-
-    /// Sums of a group of queries over the first `rows` slots of the tile in work.
-    fn read_keys(&self, rows: usize, done: usize, group: usize, spread: Option<[&[i16]; 2]>, work: &mut Work) {
-        let Work { queries, key_weights, key_sums, .. } = work;
-        if rows == 0 {
-            return;
-        }
-        match queries[done..done + group] {
-            [ref a, ref b] => self.keys.sum(self.isa, key_weights, rows, [a, b], spread, key_sums),
-            [ref a, ..] => self.keys.sum(self.isa, key_weights, rows, [a], spread, key_sums),
-            [] => {}
-        }
-    }
-
-    /// From the sums of one query over one tile to what drives the tile's V array.
-    fn finish_keys(&self, store: &Store, read: &TileRead, work: &mut Work) {
-        let TileRead { query, from, tile, occupied, rows, later, age, .. } = *read;
-        let Work { queries, key_sums, s, seen, places, driven, words, normals, .. } = work;
-        let first_row = tile * self.rows;
-        s.resize(rows, 0.0);
-        seen.resize(rows, 0.0);
-        places.resize(rows, 0);
-        normals.resize(rows, 0.0);
-        let noise = self.noise_of(store.head, read, Array::K, [words, normals], queries[query].on());
-        let spread = self.spreads.get(store.head);
-        let slots = first_row..first_row + rows;
-        self.isa.run(KeyPass {
-            factors: &self.keys,
-            sums: key_sums,
-            from,
-            query: &queries[query],
-            rests: [0, 1, 2].map(|rest| &store.rests[rest][slots.clone()]),
-            age: read.newest as f32 - (tile * self.tile_tokens) as f32,
-            window: self.budget.window as f32,
-            drift: self.keys.cells().drift(age, later),
-            later,
-            drives: &self.drives,
-            differ: store.spread.is_some(),
-            spread: spread.map(|spread| [&spread.unsigned[0][slots.clone()], &spread.unsigned[1][slots.clone()]]),
-            noise,
-            s,
-            seen,
-            places,
-        });
-        let driven = &mut driven[query];
-        driven.clear();
-        driven.extend(places[..occupied.min(rows)].iter().map(|place| self.drives.at(*place)));
-        driven.resize(rows, 0);
-    }
-
-    /// From what drives a tile's V array to one query's counts.
-    fn read_values(&self, store: &Store, read: &TileRead, work: &mut Work) {
-        let TileRead { query, tile, rows, later, age, .. } = *read;
-        let Work { places, driven, weights, pulses, sums, counts, words, normals, .. } = work;
-        let (first_row, first_column) = (tile * self.rows, tile * self.columns);
-        places.resize(self.columns, 0);
-        self.values.drive(self.isa, &driven[query], pulses);
-        let deltas = store.spread.as_ref().map(|[_, values]| {
-            let ages = (0..rows).map(|row| {
-                let slot = tile * self.tile_tokens + row;
-                // Rows that only fill up a tile drive nothing, whatever their age.
-                if slot <= read.newest {
-                    read.newest - slot
-                } else {
-                    (read.newest + self.budget.window).saturating_sub(slot)
-                }
-            });
-            self.values.age_pulses(ages, self.budget.window, pulses);
-            let cells = first_row * self.columns..(first_row + rows) * self.columns;
-            [&values[0][cells.clone()], &values[1][cells]]
-        });
-        self.values.sum(self.isa, weights, self.columns, pulses, deltas, sums);
-        let spread = self.spreads.get(store.head);
-        let columns = first_column..first_column + self.columns;
-        let counts = &mut counts[query * self.columns..(query + 1) * self.columns];
-        normals.resize(self.columns, 0.0);
-        let noise = self.noise_of(store.head, read, Array::V, [words, normals], pulses.sums[2]);
-        self.isa.run(ValuePass {
-            factors: &self.values,
-            sums,
-            pulses,
-            drift: self.values.cells().drift(age, later),
-            differ: store.spread.is_some(),
-            spread: spread.map(|spread| [&spread.signed[0][columns.clone()], &spread.signed[1][columns]]),
-            noise,
-            counts: &mut *counts,
-            places,
-        });
-        self.values.count(places, counts);
-    }
-
-    /// Normal numbers of one array's read, as many as there is room for, and their standard deviation with `on` pulses a column.
-    fn noise_of<'w>(
-        &self,
-        head: usize,
-        read: &TileRead,
-        array: Array,
-        [words, normals]: [&'w mut Vec<f32>; 2],
-        on: f32,
-    ) -> Option<(&'w [f32], f32)> {
-        let noise = self.noise.as_ref()?;
-        let [cell, converter] = noise.reads[array as usize];
-        let draw = Draw { head: head as u32, token: read.token as u32, array: of_tile(read.tile, array as usize) };
-        noise.source.fill(self.isa, draw, words, normals);
-        Some((normals, (on * cell * cell + converter * converter).sqrt()))
-    }
-}
-
-/// One query's read of one tile.
-#[derive(Debug)]
-struct TileRead {
-    query: usize,
-    /// Number of the query's token, and its slot.
-    token: usize,
-    newest: usize,
-    /// Where its sums start.
-    from: usize,
-    tile: usize,
-    /// Slots of the tile that hold a token, and the same in whole lanes.
-    occupied: usize,
-    rows: usize,
-    /// Tokens between the query and the age of the weights, and the age of the tile's middle.
-    later: f32,
-    age: usize,
 }

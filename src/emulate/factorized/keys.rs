@@ -4,11 +4,13 @@
 //! of two slots' tables gives weights in the order in which queries are multiplied with them.
 
 use super::aligned::Aligned;
-use super::cells::{CellFactors, ColumnSums, Places, Scales, drifted};
+use super::cells::{CellFactors, Scales};
 use super::curve::{Curve, Steps};
 use super::lanes::{Machine, Vectorized, nearest};
 use super::pairs::bow;
-use super::simd::{Isa, LANES, key_place};
+use super::reads::{ReadNoise, TileRead};
+use super::response::{RawSums, Response, Widths, current_of, lanes_of, varied};
+use super::simd::{Factors, Isa, LANES, Looked, Tables, Totals, key_place};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
@@ -18,8 +20,9 @@ use crate::emulate::quantize::to_level;
 const CURVE_POINTS: usize = 1025;
 /// Entries of what drives the V array over S: a step is 0.025 % of full scale.
 pub const DRIVE_ENTRIES: usize = 4096;
-/// Integers of a full pulse: 64 rows of wide products fit an `i32`, 16 of narrow ones an `i16`.
-const FULL_WIDE: f64 = 3840.0;
+/// Integers of a full pulse, of which each level of Q is a whole number: 64 rows of wide products fit an `i32`, 16 of narrow ones an
+/// `i16`. The fewer a pulse has, the more a weight may have, of which the upper half has a use of its own.
+const FULL_WIDE: f64 = 2040.0;
 const FULL_NARROW: f64 = 15.0;
 
 /// Share of full scale over the rows from which the rest of the edges has a sum. Below, it is spread evenly over a column's rows, which
@@ -35,8 +38,8 @@ pub struct KeyFactors {
     narrow: [u8; 16],
     bows: [u8; 16],
     edges: [u8; 16],
-    /// A row's width, share of edges, width and tau, width squared, bow; by code of Q.
-    parts: [[f32; 16]; 5],
+    /// A row's width, share of edges, width and tau, the same as its integer is, width squared, bow; by code of Q.
+    parts: [[f32; 16]; 6],
     cancelled_per_width: f32,
     cancelled: f32,
     curve: Curve<CURVE_POINTS>,
@@ -44,18 +47,26 @@ pub struct KeyFactors {
     d: f32,
 }
 
+/// Queries that read an array together.
+pub const TOGETHER: usize = 4;
+
 /// What drives a row of the V array, by S: see [`super::values::ValueFactors::drives`].
-pub type Drives = Steps<u32, DRIVE_ENTRIES>;
+pub type Drives = Steps<DRIVE_ENTRIES>;
 
 /// A query made ready: integers by dimension, whole octets of them, and sums.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     wide: Vec<i16>,
+    /// Narrow integers have each four dimensions twice: see [`Isa::dot_narrow`].
     narrow: Vec<u8>,
     bows: Vec<u8>,
     edges: Vec<u8>,
-    /// Sums of the parts.
-    parts: [f32; 5],
+    /// Sums of the widths with `tau` and of the shares of edges.
+    lengthened: f32,
+    share: f32,
+    /// Charge of every column.
+    constant: f32,
+    response: Response,
     /// Dimensions with a pulse.
     on: f32,
 }
@@ -65,28 +76,22 @@ pub struct Query {
 pub struct KeyWeights {
     current: Aligned<i16>,
     conductance: Aligned<i8>,
-    edge: Aligned<i8>,
-    /// The current in narrow integers, for pairs of cells.
+    /// High bytes of the current, for pairs of cells.
     coarse: Aligned<i8>,
+    edge: Aligned<i8>,
 }
 
 /// Sums of some queries over a tile's slots, shape (queries, slots).
 #[derive(Debug, Default)]
 pub struct KeySums {
     current: Aligned<i32>,
+    /// By widths, and then by bows if pairs are told apart.
     conductance: Aligned<i32>,
     edge: Aligned<i32>,
-    /// Of the current and the conductance, by bows.
-    bowed: [Aligned<i32>; 2],
+    /// Of the current's high bytes by bows.
+    coarse: Aligned<i32>,
     /// Of a die's cells beside the nominal ones.
     deltas: [Aligned<i32>; 2],
-}
-
-impl Query {
-    /// Dimensions with a pulse.
-    pub fn on(&self) -> f32 {
-        self.on
-    }
 }
 
 impl KeyFactors {
@@ -111,7 +116,7 @@ impl KeyFactors {
             narrow: [0; 16],
             bows: [0; 16],
             edges: [0; 16],
-            parts: [[0.0; 16]; 5],
+            parts: [[0.0; 16]; 6],
             d: d as f32,
             cancelled_per_width: (converter.cancelled_a() * t_max_s / unit_c) as f32,
             cancelled: (converter.cancelled_c() / unit_c) as f32,
@@ -129,7 +134,9 @@ impl KeyFactors {
             factors.edges[code] = nearest(share * FULL_NARROW as f32) as u8;
             factors.bows[code] = bow(factors.narrow[code], FULL_NARROW as u8);
             let bow = f32::from(factors.bows[code]) / FULL_NARROW as f32;
-            for (part, value) in factors.parts.iter_mut().zip([pulse, share, pulse + tau, pulse * pulse, bow]) {
+            let rounded = f32::from(factors.wide[code]) / FULL_WIDE as f32;
+            let parts = [pulse, share, pulse + tau, rounded, pulse * pulse, bow];
+            for (part, value) in factors.parts.iter_mut().zip(parts) {
                 part[code] = value;
             }
         }
@@ -159,18 +166,26 @@ impl KeyFactors {
 
     /// Makes a query ready from its codes, whole octets of them; codes of 0 fill up.
     pub fn prepare(&self, codes: &[u8], query: &mut Query) {
-        let of = |code: &u8| usize::from(*code & 15);
-        query.wide.clear();
-        query.wide.extend(codes.iter().map(|code| self.wide[of(code)]));
-        query.narrow.clear();
-        query.narrow.extend(codes.iter().map(|code| self.narrow[of(code)]));
-        query.bows.clear();
-        query.bows.extend(codes.iter().map(|code| self.bows[of(code)]));
-        query.edges.clear();
-        query.edges.extend(codes.iter().map(|code| self.edges[of(code)]));
-        let sum = |table: &[f32; 16]| codes.iter().fold(0.0, |sum, code| sum + table[of(code)]);
-        query.on = codes.iter().filter(|code| **code > 0).count() as f32;
-        query.parts = [0, 1, 2, 3, 4].map(|part| sum(&self.parts[part]));
+        let Query { wide, narrow, bows, edges, .. } = query;
+        wide.clear();
+        wide.extend(codes.iter().map(|code| self.wide[usize::from(*code & 15)]));
+        for (table, to) in [(&self.narrow, narrow), (&self.bows, bows), (&self.edges, edges)] {
+            to.resize(2 * codes.len(), 0);
+            for (codes, to) in codes.as_chunks::<4>().0.iter().zip(to.as_chunks_mut::<8>().0) {
+                let four = codes.map(|code| table[usize::from(code & 15)]);
+                to[..4].copy_from_slice(&four);
+                to[4..].copy_from_slice(&four);
+            }
+        }
+        let mut counts = [0u16; 16];
+        codes.iter().for_each(|code| counts[usize::from(*code & 15)] += 1);
+        let counts = counts.map(f32::from);
+        let parts =
+            self.parts.each_ref().map(|part| part.iter().zip(counts).fold(0.0, |sum, (part, n)| sum + part * n));
+        let [width, share, lengthened, rounded, squares, bows] = parts;
+        (query.lengthened, query.share, query.on) = (lengthened, share, counts[1..].iter().sum());
+        query.constant = self.cancelled + self.cancelled_per_width * width + self.cells.constant * share;
+        query.response = Response::new(&self.cells, Widths { width, lengthened, rounded, squares, bows });
     }
 
     /// The sums over a column of its levels' rests, see [`CellFactors`], from its codes.
@@ -186,56 +201,83 @@ impl KeyFactors {
         &self.cells
     }
 
-    /// Looks up weights of whole lanes of slots, from their codes and the places of their ages.
-    pub fn look_up(&self, isa: Isa, codes: &[u8], ages: &Places, weights: &mut KeyWeights) {
-        let slots = ages.len();
-        weights.current.resize(codes.len());
-        weights.conductance.resize(codes.len());
-        isa.expand_wide_keys(codes, &ages.of(&self.cells.current)[..slots], &mut weights.current);
-        isa.expand_narrow_keys(codes, &ages.of(&self.cells.conductance)[..slots], &mut weights.conductance);
-        if !self.cells.edge.is_empty() {
-            weights.edge.resize(codes.len());
-            isa.expand_narrow_keys(codes, &ages.of(&self.cells.edge)[..slots], &mut weights.edge);
-        }
-        if let Some(pairs) = &self.cells.pairs {
-            weights.coarse.resize(codes.len());
-            isa.expand_narrow_keys(codes, &ages.of(&pairs.current)[..slots], &mut weights.coarse);
+    /// Looks up weights of whole lanes of slots, from their codes and the tables of their ages.
+    pub fn look_up(&self, isa: Isa, codes: &[u8], tables: &Tables, weights: &mut KeyWeights) {
+        let KeyWeights { current, coarse, conductance, edge } = weights;
+        current.resize(codes.len());
+        coarse.resize(codes.len());
+        conductance.resize(codes.len());
+        let out = Looked { wide: &mut *current, coarse: &mut *coarse, narrow: &mut *conductance };
+        isa.expand_keys(codes, tables, out);
+        if !tables.edges.is_empty() {
+            edge.resize(codes.len());
+            isa.expand_narrow_keys(codes, tables.edges, edge);
         }
     }
 
-    /// The sums of these queries over the first `slots` slots of the weights.
-    pub fn sum<const QUERIES: usize>(
-        &self,
-        isa: Isa,
-        weights: &KeyWeights,
-        slots: usize,
-        queries: [&Query; QUERIES],
-        spread: Option<[&[i16]; 2]>,
-        sums: &mut KeySums,
-    ) {
-        let cells = slots * queries[0].wide.len();
-        sums.current.resize(QUERIES * slots);
-        isa.dot_wide(&weights.current[..cells], queries.map(|query| query.wide.as_slice()), &mut sums.current);
-        for (weights, out) in spread.into_iter().flatten().zip(&mut sums.deltas) {
-            out.resize(QUERIES * slots);
-            isa.dot_wide(&weights[..cells], queries.map(|query| query.wide.as_slice()), out);
-        }
-        let narrow = queries.map(|query| query.narrow.as_slice());
-        sums.conductance.resize(QUERIES * slots);
-        isa.dot_narrow(&weights.conductance[..cells], narrow, &mut sums.conductance);
+    /// The sums of one query over whole lanes of slots, as [`KeyFactors::sum`] gives them, straight from codes; `false` where that
+    /// cannot be done.
+    pub fn sum_codes(&self, isa: Isa, codes: &[u8], tables: &Tables, query: &Query, sums: &mut KeySums) -> bool {
+        let slots = tables.lows.len();
+        let KeySums { current, conductance, edge, coarse, .. } = sums;
+        current.resize(slots);
+        conductance.resize(2 * slots);
+        coarse.resize(slots);
+        edge.resize(if tables.edges.is_empty() { 0 } else { slots });
+        let q = Factors { wide: &query.wide, narrow: &query.narrow, bows: &query.bows, edges: &query.edges };
+        isa.sums_of_keys(codes, tables, &q, Totals { wide: current, narrow: conductance, coarse, edges: edge })
+    }
+
+    /// The sums of at most [`TOGETHER`] queries over the first `slots` slots of the weights.
+    pub fn sum(&self, isa: Isa, weights: &KeyWeights, slots: usize, queries: &[Query], sums: &mut KeySums) {
+        let count = queries.len();
+        let Some(cells) = queries.first().map(|query| slots * query.wide.len()) else { return };
+        let narrow = each_of(queries, |query| &query.narrow);
+        let wide: [&[i16]; TOGETHER] = each_of(queries, |query| &query.wide);
+        let wide = &wide[..count];
+        sums.current.resize(count * slots);
+        isa.dot_wide(&weights.current[..cells], wide, &mut sums.current);
         if !self.cells.edge.is_empty() {
-            let edges = queries.map(|query| query.edges.as_slice());
-            sums.edge.resize(QUERIES * slots);
-            isa.dot_narrow(&weights.edge[..cells], edges, &mut sums.edge);
+            sums.edge.resize(count * slots);
+            let edges = each_of(queries, |query| &query.edges);
+            isa.dot_narrow(&weights.edge[..cells], &edges[..count], &mut sums.edge);
         }
-        if self.cells.pairs.is_some() {
-            let bows = queries.map(|query| query.bows.as_slice());
-            for (weights, out) in [&weights.coarse, &weights.conductance].into_iter().zip(&mut sums.bowed) {
-                out.resize(QUERIES * slots);
-                isa.dot_narrow(&weights[..cells], bows, out);
-            }
+        let conductance = &weights.conductance[..cells];
+        if self.cells.pairs.is_none() {
+            sums.conductance.resize(count * slots);
+            isa.dot_narrow(conductance, &narrow[..count], &mut sums.conductance);
+            return;
+        }
+        let bows = each_of(queries, |query| &query.bows);
+        let both = by_widths_and_bows(&narrow[..count], &bows[..count]);
+        sums.conductance.resize(2 * count * slots);
+        isa.dot_narrow(conductance, &both[..2 * count], &mut sums.conductance);
+        sums.coarse.resize(count * slots);
+        isa.dot_narrow(&weights.coarse[..cells], &bows[..count], &mut sums.coarse);
+    }
+}
+
+impl KeySums {
+    /// Adds the sums of what a die's cells differ by: constants and slopes of whole tiles of weights.
+    pub fn add_spread(&mut self, isa: Isa, weights: [&[i16]; 2], queries: &[Query]) {
+        let wide: [&[i16]; TOGETHER] = each_of(queries, |query| &query.wide);
+        for (weights, out) in weights.into_iter().zip(&mut self.deltas) {
+            out.resize(queries.len() * weights.len() / queries.first().map_or(1, |query| query.wide.len()));
+            isa.dot_wide(weights, &wide[..queries.len()], out);
         }
     }
+}
+
+/// A part of each of at most [`TOGETHER`] things.
+pub fn each_of<T, U>(of: &[T], part: impl Fn(&T) -> &Vec<U>) -> [&[U]; TOGETHER] {
+    std::array::from_fn(|k| of.get(k).map_or(&[] as &[U], |one| part(one).as_slice()))
+}
+
+/// The widths of at most [`TOGETHER`] queries and then their bows, which the same weights are multiplied with.
+pub fn by_widths_and_bows<'a>(widths: &[&'a [u8]], bows: &[&'a [u8]]) -> [&'a [u8]; 2 * TOGETHER] {
+    let mut both: [&[u8]; 2 * TOGETHER] = [&[]; 2 * TOGETHER];
+    both.iter_mut().zip(widths.iter().chain(bows)).for_each(|(to, from)| *to = from);
+    both
 }
 
 /// Where the code of a slot of eight and a dimension lies, and what is added to it.
@@ -243,99 +285,99 @@ pub fn place(slot: usize, dimension: usize) -> (usize, u8) {
     (key_place(slot, dimension), 8 * (slot % 2) as u8)
 }
 
-/// From sums to S and to what drives the V array, for the slots of one tile and one query.
+/// From sums to S and to what drives the V array, for the slots of one tile and some queries.
 pub struct KeyPass<'a> {
     pub factors: &'a KeyFactors,
+    /// Of whole lanes of `slots` and the queries of the reads, in their order.
     pub sums: &'a KeySums,
-    /// Where the query's sums start.
-    pub from: usize,
-    pub query: &'a Query,
+    pub slots: usize,
+    pub reads: &'a [TileRead],
+    pub queries: &'a [Query],
     /// Rests of the slots, as [`KeyFactors::rest`] gives them.
     pub rests: [&'a [f32]; 3],
-    /// Age of the first slot, below 0 where that was written a window before, and the window.
-    pub age: f32,
+    /// The first slot, and the window.
+    pub first_slot: usize,
     pub window: f32,
-    /// The current's change between the query and the age of the weights: [`CellFactors::drift`].
-    pub drift: [f32; 3],
-    pub later: f32,
     pub drives: &'a Drives,
     /// Whether cells differ from nominal ones, so that the sums of their differences were taken.
     pub differ: bool,
     /// A die's converters of these slots: gain, offset in units of S.
     pub spread: Option<[&'a [f32]; 2]>,
-    /// Normal numbers and their standard deviation in units of S.
-    pub noise: Option<(&'a [f32], f32)>,
-    /// Outputs, whole lanes of slots: S, what the converter sees of it, and its place in [`Drives`].
-    pub s: &'a mut [f32],
-    pub seen: &'a mut [f32],
-    pub places: &'a mut [i32],
+    pub noise: Option<ReadNoise<'a>>,
+    /// What drives the V array, by query of the run.
+    pub driven: &'a mut [Vec<u32>],
+    /// S and what the converter sees of it, if they are kept: by read.
+    pub kept: Option<[&'a mut [f32]; 2]>,
 }
 
-impl Vectorized for KeyPass<'_> {
+impl<'a> Vectorized for KeyPass<'a> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Machine>(self, m: M) {
+    fn run<M: Machine>(mut self, m: M) {
         let cells = &self.factors.cells;
-        let query = self.query;
-        let [width, share, lengthened, squares, bows] = query.parts;
-        let constant = self.factors.cancelled + self.factors.cancelled_per_width * width + cells.constant * share;
-        let swing_constant = cells.swing_rest[0] * width;
-        // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows.
-        let share = share / self.factors.d;
-        let drift = [self.drift[0] * lengthened, self.drift[1], self.drift[2]];
-        let swinging = if lengthened > 0.0 { width / lengthened } else { 1.0 };
+        let (slots, count) = (self.slots, self.reads.len());
+        let [per_window, per_dimension] = [1.0 / self.window, 1.0 / self.factors.d];
         let lane = m.load(&std::array::from_fn(|lane| lane as f32));
-        let blocks = self.s.as_chunks_mut::<LANES>().0.iter_mut().zip(self.places.as_chunks_mut::<LANES>().0);
-        let blocks = blocks.zip(self.seen.as_chunks_mut::<LANES>().0);
+        let row = |sums: &'a [i32], number: usize| lanes_of(sums, number * slots, slots);
+        let KeySums { current, conductance, edge, coarse, deltas } = self.sums;
         let [rests, changes, missed] = self.rests.map(|rests| rests.as_chunks::<LANES>().0);
-        let blocks = blocks.zip(rests.iter().zip(changes).zip(missed));
-        // What the drift misses is spread over the rows as well.
-        let missing = self.later * lengthened / self.factors.d;
-        for (block, (((s, places), sees), ((rest, change), missed))) in blocks.enumerate() {
-            let at = self.from + block * LANES;
-            let of = |sums: &[i32]| match sums[at..].first_chunk() {
-                Some(sums) => m.integers(sums),
-                None => m.splat(0.0),
-            };
-            let age = m.sub(m.splat(self.age - (block * LANES) as f32), lane);
-            let age = m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)));
-            let mut current = m.scale(of(&self.sums.current), cells.current_unit);
-            let rest = m.add_product(m.load(rest), m.load(change), age);
-            if self.differ {
-                let [constant, slope] = &self.sums.deltas;
-                let aged = m.scale(age, cells.current_unit / self.window);
-                current = m.add_product(current, of(constant), m.splat(cells.current_unit));
-                current = m.add_product(current, of(slope), aged);
+        for (number, read) in self.reads.iter().enumerate() {
+            let query = &self.queries[read.query];
+            let (response, drifted) = (&query.response, query.response.drifted(read.drift[0]));
+            // The rest belongs to rows with a pulse; of a column it is taken as spread evenly over its rows, and so is what the drift
+            // misses.
+            let share = query.share * per_dimension;
+            let missing = read.later * query.lengthened * per_dimension;
+            // The first slot's age, below 0 where that was written a window before.
+            let first_age = read.newest as f32 - self.first_slot as f32;
+            let whole = row(current, number);
+            // What is not summed has a factor of 0: any numbers do.
+            let or_whole = |sums: &'a [i32], number| if sums.is_empty() { whole } else { row(sums, number) };
+            let bowed = if cells.pairs.is_some() { row(conductance, count + number) } else { whole };
+            let bowed = or_whole(coarse, number).iter().zip(bowed);
+            let sums = whole.iter().zip(row(conductance, number)).zip(bowed).zip(or_whole(edge, number));
+            let noise = self.noise.map(|noise| noise.of(number, slots, query.on));
+            let driven = &mut self.driven[read.query];
+            driven.resize(slots, 0);
+            let blocks =
+                driven.as_chunks_mut::<LANES>().0.iter_mut().zip(sums).zip(rests.iter().zip(changes).zip(missed));
+            for (block, ((driven, (((current, conductance), (coarse, bowed)), edge)), ((rest, change), missed))) in
+                blocks.enumerate()
+            {
+                let age = m.sub(m.splat(first_age - (block * LANES) as f32), lane);
+                let age = m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)));
+                let rest = m.add_product(m.load(rest), m.load(change), age);
+                let mut sums = RawSums {
+                    current: m.integers(current),
+                    conductance: m.integers(conductance),
+                    coarse: m.integers(coarse),
+                    bowed_conductance: m.integers(bowed),
+                };
+                if self.differ {
+                    let [constant, slope] = deltas.each_ref().map(|sums| m.integers(&row(sums, number)[block]));
+                    sums.current = m.add_product(m.add(sums.current, constant), slope, m.scale(age, per_window));
+                }
+                let current = m.add_product(current_of(m, drifted, &sums), m.load(missed), m.splat(missing));
+                let charge = m.add(current, m.add_product(m.splat(query.constant), rest, m.splat(share)));
+                let charge = m.add_product(charge, m.integers(edge), m.splat(cells.edge_unit));
+                let product = response.charge(m, charge, current, &sums);
+                let mut seen = product;
+                if self.spread.is_some() || noise.is_some() {
+                    seen = varied(m, product, self.spread, noise, block);
+                }
+                if let Some(kept) = &mut self.kept {
+                    let at = number * slots / LANES + block;
+                    for (kept, value) in kept.iter_mut().zip([product, seen]) {
+                        m.store(&mut kept.as_chunks_mut::<LANES>().0[at], value);
+                    }
+                }
+                *driven = self.drives.at(m, seen);
             }
-            let swing = m.add_product(m.splat(swing_constant), of(&self.sums.conductance), m.splat(cells.swing_unit));
-            let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let current = drifted(m, current, swing, drift);
-            let current = m.add_product(current, m.load(missed), m.splat(missing));
-            let mut charge = m.add(current, m.add_product(m.splat(constant), rest, m.splat(share)));
-            if !cells.edge.is_empty() {
-                charge = m.add_product(charge, of(&self.sums.edge), m.splat(cells.edge_unit));
+            // Slots without a token drive nothing.
+            if read.occupied < slots {
+                driven[read.occupied..].fill(0);
             }
-            let bowed = cells.pairs.as_ref().map(|pairs| {
-                cells.bowed(m, [of(&self.sums.bowed[0]), of(&self.sums.bowed[1])], pairs.current_unit, bows)
-            });
-            let current = m.scale(current, swinging);
-            let widths = [width, squares, bows];
-            let product = cells.swung(m, ColumnSums { charge, current, swing, bowed, widths });
-            m.store(s, product);
-            let mut seen = product;
-            let part = |values: &[f32]| match values[block * LANES..].first_chunk() {
-                Some(values) => m.load(values),
-                None => m.splat(0.0),
-            };
-            if let Some([gain, offset]) = self.spread {
-                seen = m.add_product(part(offset), seen, part(gain));
-            }
-            if let Some((normals, sigma)) = self.noise {
-                seen = m.add_product(seen, part(normals), m.splat(sigma));
-            }
-            m.store(sees, seen);
-            *places = self.drives.places(m, seen);
         }
     }
 }

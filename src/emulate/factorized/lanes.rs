@@ -13,6 +13,22 @@ pub fn nearest(x: f32) -> i32 {
     (x + TO_INTEGER).to_bits() as i32 - TO_INTEGER.to_bits() as i32
 }
 
+/// Bits of the fields that a word is made of: one of 13 and three of 6.
+pub const FIELDS: [[u32; 2]; 4] = [[0, 13], [13, 6], [19, 6], [25, 6]];
+
+/// Field `k` of a word.
+#[inline(always)]
+pub fn field(word: u32, k: usize) -> u32 {
+    let [from, bits] = FIELDS[k];
+    word >> from & ((1 << bits) - 1)
+}
+
+/// A word of fields; `None` if one has no room for its number.
+pub fn word(fields: [u32; 4]) -> Option<u32> {
+    let parts = fields.iter().zip(FIELDS);
+    parts.rev().try_fold(0, |word, (field, [from, bits])| (field >> bits == 0).then_some(word | field << from))
+}
+
 /// A loop in single precision; its implementation is `#[inline(always)]`, so that it is compiled for the machine.
 pub trait Vectorized {
     /// What it gives.
@@ -33,6 +49,10 @@ pub trait Machine: Copy {
     fn add(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
     fn sub(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
     fn mul(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+    /// `c + a * b`, rounded once.
+    fn add_product(self, c: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+    /// `c - a * b`, rounded once.
+    fn sub_product(self, c: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
     /// Limited to `low`..=`high`.
     fn limit(self, x: Self::Lanes, low: f32, high: f32) -> Self::Lanes;
     /// `value` where `x` is positive, elsewhere 0.
@@ -46,14 +66,11 @@ pub trait Machine: Copy {
     /// Lines between points: `place` counts in points, limited to the first and last.
     fn between<const POINTS: usize>(self, points: &[f32; POINTS], place: Self::Lanes) -> Self::Lanes;
 
-    /// The lower half, the third and the fourth byte of each word.
-    fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]);
+    /// The entries at the nearest whole places, ties to even, limited to the first and last.
+    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: Self::Lanes) -> [u32; LANES];
 
-    /// `a * b + c`, in two roundings.
-    #[inline(always)]
-    fn add_product(self, c: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
-        self.add(c, self.mul(a, b))
-    }
+    /// The fields of each word, see [`field`], as integers and as numbers.
+    fn split(self, words: &[u32; LANES], wide: &mut [i16; LANES], narrow: [&mut [u8; LANES]; 3]) -> [Self::Lanes; 4];
 
     /// `x` times a number.
     #[inline(always)]
@@ -61,13 +78,8 @@ pub trait Machine: Copy {
         self.mul(x, self.splat(factor))
     }
 
-    /// The sum of the lanes, from the first to the last.
-    #[inline(always)]
-    fn total(self, x: Self::Lanes) -> f32 {
-        let mut lanes = [0.0; LANES];
-        self.store(&mut lanes, x);
-        lanes.iter().fold(0.0, |sum, x| sum + x)
-    }
+    /// The sum of the lanes: the upper half is added to the lower until one is left.
+    fn total(self, x: Self::Lanes) -> f32;
 }
 
 /// Plain Rust.
@@ -113,6 +125,16 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
+    fn add_product(self, c: [f32; LANES], a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        from_fn(|k| a[k].mul_add(b[k], c[k]))
+    }
+
+    #[inline(always)]
+    fn sub_product(self, c: [f32; LANES], a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        from_fn(|k| (-a[k]).mul_add(b[k], c[k]))
+    }
+
+    #[inline(always)]
     fn limit(self, x: [f32; LANES], low: f32, high: f32) -> [f32; LANES] {
         // The order of the processors' own maximum and minimum, which matters for the sign of zero.
         from_fn(|k| {
@@ -152,10 +174,28 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
-    fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]) {
-        *half = words.map(|word| word as i16);
-        *third = words.map(|word| (word >> 16) as u8);
-        *fourth = words.map(|word| (word >> 24) as u8);
+    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: [f32; LANES]) -> [u32; LANES] {
+        let place = self.limit(place, 0.0, (ENTRIES - 1) as f32);
+        from_fn(|k| table[nearest(place[k]) as usize])
+    }
+
+    #[inline(always)]
+    fn total(self, mut lanes: [f32; LANES]) -> f32 {
+        for half in [8, 4, 2, 1] {
+            let (lower, upper) = lanes.split_at_mut(half);
+            lower.iter_mut().zip(upper).for_each(|(lower, upper)| *lower += *upper);
+        }
+        lanes[0]
+    }
+
+    #[inline(always)]
+    fn split(self, words: &[u32; LANES], wide: &mut [i16; LANES], narrow: [&mut [u8; LANES]; 3]) -> [[f32; LANES]; 4] {
+        let fields = [0, 1, 2, 3].map(|k| words.map(|word| field(word, k)));
+        *wide = fields[0].map(|word| word as i16);
+        for (to, from) in narrow.into_iter().zip(&fields[1..]) {
+            *to = from.map(|word| word as u8);
+        }
+        fields.map(|words| words.map(|word| word as f32))
     }
 }
 
@@ -176,12 +216,15 @@ mod tests {
             ]);
             let (mut wide, mut narrow, mut last, mut bits) = ([0; LANES], [0; LANES], [0; LANES], Vec::new());
             let words = std::array::from_fn(|k| [1 << 30 | 0x7abc, 2, 0xff_8000, 0x1234_5678][k % 4] + k as u32);
-            m.split(&words, &mut wide, &mut narrow, &mut last);
+            let mut third = [0; LANES];
+            let fields = m.split(&words, &mut wide, [&mut narrow, &mut third, &mut last]);
+            bits.extend(fields.map(|field| m.total(field).to_bits()));
             bits.extend(words);
-            bits.extend(last.map(u32::from));
+            bits.extend(third.into_iter().chain(last).map(u32::from));
             m.to_u8(m.limit(x, 0.0, 255.0), &mut last);
             bits.extend(last.map(u32::from));
             let points = [0.5, 1.0, -2.0, 7.0];
+            bits.extend(m.entries(&points.map(f32::to_bits), x));
             let rounded = m.round(x);
             for lanes in [
                 rounded,
@@ -190,6 +233,7 @@ mod tests {
                 m.limit(x, -1.0, 2.0),
                 m.add_product(x, m.integers(&[3, -2, 1, 0, 9, 7, 1 << 24, -1, 5, 6, -8, 99, -100_000, 2, 1, 0]), x),
                 m.sub(m.scale(x, 0.3), x),
+                m.sub_product(x, m.splat(0.3), x),
             ] {
                 let mut stored = [0.0; LANES];
                 m.store(&mut stored, lanes);

@@ -27,13 +27,18 @@ mod keys;
 mod lanes;
 mod least_squares;
 mod levels;
+#[cfg(test)]
+mod loop_tests;
 mod noise;
 mod pairs;
 mod portable;
+mod reads;
+mod response;
 mod sequence;
 mod simd;
 mod spread;
 mod store;
+mod tile;
 #[cfg(test)]
 mod tests;
 mod values;

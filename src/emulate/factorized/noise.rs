@@ -6,7 +6,7 @@
 
 use super::lanes::{Machine, Vectorized};
 use super::simd::{Isa, LANES};
-use crate::rng::{normal_quantile, philox4x32};
+use crate::rng::{normal_quantile, philox4x32_lanes};
 
 const POINTS: usize = 4097;
 
@@ -47,34 +47,42 @@ impl Normals {
     }
 
     /// Numbers for the columns of a read or the cells of a write, the first for number 0; whole lanes.
-    pub fn fill(&self, isa: Isa, draw: Draw, words: &mut Vec<f32>, out: &mut [f32]) {
-        words.clear();
+    pub fn fill(&self, isa: Isa, draw: Draw, out: &mut [f32]) {
         let key = [self.seed as u32, (self.seed >> 32) as u32];
-        for block in 0..out.len().div_ceil(4) {
-            let drawn = philox4x32([block as u32, draw.array, draw.token, draw.head], key);
-            // The upper 24 bits, which single precision holds.
-            words.extend(drawn.map(|word| (word >> 8) as f32));
-        }
-        isa.run(QuantilePass { quantiles: &self.quantiles, words, out });
+        isa.run(NormalPass { quantiles: &self.quantiles, draw, key, out });
     }
 }
 
-struct QuantilePass<'a> {
+struct NormalPass<'a> {
     quantiles: &'a [f32; POINTS],
-    words: &'a [f32],
+    draw: Draw,
+    key: [u32; 2],
     out: &'a mut [f32],
 }
 
-impl Vectorized for QuantilePass<'_> {
+impl Vectorized for NormalPass<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
         let scale = (POINTS - 1) as f32 / (1 << 24) as f32;
-        let blocks = self.words.as_chunks::<LANES>().0.iter().zip(self.out.as_chunks_mut::<LANES>().0);
-        for (words, out) in blocks {
-            let number = m.between(self.quantiles, m.scale(m.load(words), scale));
-            m.store(out, number);
+        let Draw { head, token, array } = self.draw;
+        // A block of the counter gives four numbers.
+        for (first, out) in self.out.chunks_mut(4 * LANES).enumerate() {
+            let mut counters = [[0; LANES], [array; LANES], [token; LANES], [head; LANES]];
+            for (lane, block) in counters[0].iter_mut().enumerate() {
+                *block = (first * LANES + lane) as u32;
+            }
+            philox4x32_lanes(&mut counters, self.key);
+            for (quarter, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                let mut words = [0; LANES];
+                for lane in 0..LANES {
+                    // The upper 24 bits, which single precision holds.
+                    words[lane] = (counters[lane % 4][quarter * 4 + lane / 4] >> 8) as i32;
+                }
+                let number = m.between(self.quantiles, m.scale(m.integers(&words), scale));
+                m.store(out, number);
+            }
         }
     }
 }
@@ -86,10 +94,10 @@ mod tests {
     #[test]
     fn numbers_have_a_normals_moments_and_belong_to_their_names() {
         let normals = Normals::new(7);
-        let (mut words, mut all) = (Vec::new(), Vec::new());
-        let mut draw = |head: u32, token: u32, array: u32, isa: Isa| {
+        let mut all = Vec::new();
+        let draw = |head: u32, token: u32, array: u32, isa: Isa| {
             let mut out = [0.0; 64];
-            normals.fill(isa, Draw { head, token, array }, &mut words, &mut out);
+            normals.fill(isa, Draw { head, token, array }, &mut out);
             out
         };
         for token in 0..1000 {
@@ -101,6 +109,11 @@ mod tests {
         assert!(moment(1).abs() < 0.02, "{}", moment(1));
         assert!((moment(2) - 1.0).abs() < 0.028, "{}", moment(2));
         assert!((moment(4) - 3.0).abs() < 0.2, "{}", moment(4));
+        // Number 9 is the second word of the third block.
+        let word = crate::rng::philox4x32([2, 5, 9, 3], [7, 0])[1];
+        let place = f64::from(word >> 8) / f64::from(1 << 24) * (POINTS - 1) as f64;
+        let quantile = normal_quantile((place + 0.5) / POINTS as f64);
+        assert!((f64::from(draw(3, 9, 5, Isa::PORTABLE)[9]) - quantile).abs() < 1e-3 * (1.0 + quantile.abs()));
         for isa in Isa::all() {
             assert_eq!(draw(3, 9, 5, isa), draw(3, 9, 5, Isa::PORTABLE), "{}", isa.name());
         }

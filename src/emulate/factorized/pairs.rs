@@ -8,24 +8,20 @@
 use super::least_squares::fit;
 
 /// What pairs of cells take beside the sums of a column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Pairs {
-    /// The current in narrow integers, by place.
-    pub current: Vec<[u8; 8]>,
-    /// Units of p per product of those.
-    pub current_unit: f32,
     /// Twice `turn`; `beta` and `gamma`.
     pub turn: f32,
     pub min: [f32; 2],
 }
 
 impl Pairs {
-    /// For a current in narrow integers, of which `full` are a full pulse's width.
-    pub fn new(current: Vec<[u8; 8]>, current_unit: f32, full: u8) -> Pairs {
+    /// For narrow widths of which `full` are a full pulse's.
+    pub fn new(full: u8) -> Pairs {
         let share = |narrow: u8| f64::from(narrow) / f64::from(full);
         let widths: Vec<[f64; 2]> = (1..=full).map(|narrow| [share(narrow), share(bow(narrow, full))]).collect();
         let [turn, beta, gamma] = pair_kernels(&widths).map(|x| x as f32);
-        Pairs { current, current_unit, turn: 2.0 * turn, min: [beta, gamma] }
+        Pairs { turn: 2.0 * turn, min: [beta, gamma] }
     }
 }
 
@@ -52,7 +48,7 @@ fn pair_kernels(widths: &[[f64; 2]]) -> [f64; 3] {
 #[inline(always)]
 pub fn bow(narrow: u8, full: u8) -> u8 {
     // With half a step; what divides is a constant where this is inlined.
-    let (w, full) = (u32::from(narrow), u32::from(full));
+    let (w, full) = (u16::from(narrow), u16::from(full));
     ((4 * w * full.saturating_sub(w) + full / 2) / full) as u8
 }
 
@@ -64,7 +60,7 @@ mod tests {
     #[test]
     fn the_bilinear_forms_are_near_what_pairs_take() {
         for full in [15, 31] {
-            let pairs = Pairs::new(Vec::new(), 1.0, full);
+            let pairs = Pairs::new(full);
             let share = |narrow: u8| f64::from(narrow) / f64::from(full);
             let [turn, beta, gamma] = [0.5 * pairs.turn, pairs.min[0], pairs.min[1]].map(f64::from);
             let (mut squares, mut off, mut least_off) = (0.0, 0.0, 0.0f64);

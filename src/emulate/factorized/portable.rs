@@ -1,6 +1,6 @@
 //! The inner loops in plain Rust: what every instruction set must give.
 
-use super::simd::{GROUP, column_place, key_place, wide_key_place};
+use super::simd::{GROUP, Looked, Tables, column_place, key_place, twice_place, wide_key_place};
 
 /// Calls `each(slot, dimension, place)` for every cell of whole octets of slots, with the place that `place` gives.
 fn every_key(slots: usize, octets: usize, place: fn(usize, usize) -> usize, mut each: impl FnMut(usize, usize, usize)) {
@@ -11,11 +11,13 @@ fn every_key(slots: usize, octets: usize, place: fn(usize, usize) -> usize, mut 
     }
 }
 
-pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-    every_key(tables.len(), octets, key_place, |slot, dimension, place| {
-        let (table, code) = (&tables[slot], usize::from(codes[place] & 7));
-        let group = slot / GROUP * octets * 64;
-        out[group + wide_key_place(slot % GROUP, dimension)] = i16::from_le_bytes([table[code], table[8 + code]]);
+pub fn expand_keys(codes: &[u8], octets: usize, tables: &Tables, Looked { wide, coarse, narrow }: Looked) {
+    expand_narrow_keys(codes, octets, tables.narrow, narrow);
+    every_key(tables.lows.len(), octets, key_place, |slot, dimension, place| {
+        let code = usize::from(codes[place] & 7);
+        let [low, high] = [tables.lows, tables.highs].map(|tables| tables[slot][code]);
+        let at = slot / GROUP * octets * 64 + wide_key_place(slot % GROUP, dimension);
+        (wide[at], coarse[place]) = (i16::from_le_bytes([low, high]), high as i8);
     });
 }
 
@@ -25,7 +27,7 @@ pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: 
     });
 }
 
-pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
+pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: &[&[i16]; QUERIES], out: &mut [i32]) {
     let (d, slots) = (q[0].len(), weights.len() / q[0].len());
     out[..QUERIES * slots].fill(0);
     every_key(slots, d / 8, wide_key_place, |slot, dimension, place| {
@@ -35,24 +37,24 @@ pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out
     });
 }
 
-pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
-    let (d, slots) = (q[0].len(), weights.len() / q[0].len());
+pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: &[&[u8]; QUERIES], out: &mut [i32]) {
+    let d = q[0].len() / 2;
+    let slots = weights.len() / d;
     out[..QUERIES * slots].fill(0);
     every_key(slots, d / 8, key_place, |slot, dimension, place| {
         for (query, q) in q.iter().enumerate() {
-            out[query * slots + slot] += i32::from(q[dimension]) * i32::from(weights[place]);
+            out[query * slots + slot] += i32::from(q[twice_place(dimension)]) * i32::from(weights[place]);
         }
     });
 }
 
-pub fn expand_wide(codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-    for (pair, codes) in codes.chunks_exact(2 * columns).enumerate() {
+pub fn expand_values(codes: &[u8], columns: usize, tables: &Tables, Looked { wide, coarse, narrow }: Looked) {
+    expand_narrow(codes, columns, tables.narrow, narrow);
+    for (row, (lows, highs)) in tables.lows.iter().zip(tables.highs).enumerate() {
         for column in 0..columns {
-            for row in 0..2 {
-                let code = usize::from(codes[column_place(column) * 2 + row] & 7);
-                let table = &tables[2 * pair + row];
-                out[(pair * columns + column) * 2 + row] = i16::from_le_bytes([table[code], table[8 + code]]);
-            }
+            let code = usize::from(codes[(row / 2 * columns + column_place(column)) * 2 + row % 2] & 7);
+            wide[(row / 2 * columns + column) * 2 + row % 2] = i16::from_le_bytes([lows[code], highs[code]]);
+            coarse[(row / 4 * columns + column) * 4 + row % 4] = highs[code] as i8;
         }
     }
 }
@@ -66,20 +68,38 @@ pub fn expand_narrow(codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut
     }
 }
 
-pub fn sums_wide(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-    out[..columns].fill(0);
-    for (weights, f) in weights.chunks_exact(2 * columns).zip(f.chunks_exact(2)) {
-        for (sum, w) in out.iter_mut().zip(weights.chunks_exact(2)) {
-            *sum += i32::from(w[0]) * i32::from(f[0]) + i32::from(w[1]) * i32::from(f[1]);
+pub fn sums_wide<const QUERIES: usize>(
+    weights: &[i16],
+    columns: usize,
+    f: [&[i16]; QUERIES],
+    out: &mut [i32],
+    stride: usize,
+) {
+    for (query, f) in f.into_iter().enumerate() {
+        let out = &mut out[query * stride..][..columns];
+        out.fill(0);
+        for (weights, f) in weights.chunks_exact(2 * columns).zip(f.chunks_exact(2)) {
+            for (sum, w) in out.iter_mut().zip(weights.chunks_exact(2)) {
+                *sum += i32::from(w[0]) * i32::from(f[0]) + i32::from(w[1]) * i32::from(f[1]);
+            }
         }
     }
 }
 
-pub fn sums_narrow(weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-    out[..columns].fill(0);
-    for (weights, f) in weights.chunks_exact(4 * columns).zip(f.chunks_exact(4)) {
-        for (sum, w) in out.iter_mut().zip(weights.chunks_exact(4)) {
-            *sum += w.iter().zip(f).map(|(w, f)| i32::from(*w) * i32::from(*f)).sum::<i32>();
+pub fn sums_narrow<const QUERIES: usize>(
+    weights: &[i8],
+    columns: usize,
+    f: [&[u8]; QUERIES],
+    out: &mut [i32],
+    stride: usize,
+) {
+    for (query, f) in f.into_iter().enumerate() {
+        let out = &mut out[query * stride..][..columns];
+        out.fill(0);
+        for (weights, f) in weights.chunks_exact(4 * columns).zip(f.chunks_exact(4)) {
+            for (sum, w) in out.iter_mut().zip(weights.chunks_exact(4)) {
+                *sum += w.iter().zip(f).map(|(w, f)| i32::from(*w) * i32::from(*f)).sum::<i32>();
+            }
         }
     }
 }

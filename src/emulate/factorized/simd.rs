@@ -18,6 +18,62 @@ pub const COLUMNS: usize = 32;
 /// Slots of the K array whose codes and weights lie together.
 pub const GROUP: usize = 8;
 
+/// Tables of 8 levels by slot or row: of wide weights their low and high bytes, of narrow ones, and of the edges' if these have a sum.
+#[derive(Debug, Clone, Copy)]
+pub struct Tables<'a> {
+    pub lows: &'a [[u8; 8]],
+    pub highs: &'a [[u8; 8]],
+    pub narrow: &'a [[u8; 8]],
+    pub edges: &'a [[u8; 8]],
+}
+
+/// What one query multiplies weights with, by dimension or row: see [`Isa::dot_wide`], [`Isa::dot_narrow`], [`Isa::sums_wide`] and
+/// [`Isa::sums_narrow`].
+#[derive(Debug, Clone, Copy)]
+pub struct Factors<'a> {
+    pub wide: &'a [i16],
+    pub narrow: &'a [u8],
+    pub bows: &'a [u8],
+    pub edges: &'a [u8],
+}
+
+/// One query's sums by slot or column: of the wide weights, of the narrow ones by widths and then by bows, of the wide ones' high bytes by
+/// bows, and of the edges' if these have a sum.
+#[derive(Debug)]
+pub struct Totals<'a> {
+    pub wide: &'a mut [i32],
+    pub narrow: &'a mut [i32],
+    pub coarse: &'a mut [i32],
+    pub edges: &'a mut [i32],
+}
+
+/// Where weights go that are looked up together, as many of each kind as there are codes.
+#[derive(Debug)]
+pub struct Looked<'a> {
+    pub wide: &'a mut [i16],
+    /// The wide weights' high bytes, in the order of narrow weights.
+    pub coarse: &'a mut [i8],
+    pub narrow: &'a mut [i8],
+}
+
+impl Tables<'_> {
+    /// Slots or rows; all tables have as many.
+    fn slots(&self) -> usize {
+        let Tables { lows, highs, narrow, edges } = self;
+        assert!(highs.len() == lows.len() && narrow.len() == lows.len());
+        assert!(edges.is_empty() || edges.len() == lows.len());
+        lows.len()
+    }
+}
+
+impl<'a> Looked<'a> {
+    /// The first of each kind.
+    fn of(self, count: usize) -> Looked<'a> {
+        let Looked { wide, coarse, narrow } = self;
+        Looked { wide: &mut wide[..count], coarse: &mut coarse[..count], narrow: &mut narrow[..count] }
+    }
+}
+
 /// What the inner loops are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(Set);
@@ -42,6 +98,26 @@ macro_rules! of_set {
             Set::Avx512(avx512) => avx512.$name($($argument),*),
         }
     };
+}
+
+/// Goes through queries by four, two and one: what inner loops take at once.
+macro_rules! by_four {
+    ($queries:expr, |$first:ident, $some:ident| $work:expr) => {{
+        let (fours, rest) = $queries.as_chunks::<4>();
+        for (k, $some) in fours.iter().enumerate() {
+            let $first = 4 * k;
+            $work
+        }
+        let (twos, ones) = rest.as_chunks::<2>();
+        for $some in twos {
+            let $first = 4 * fours.len();
+            $work
+        }
+        for $some in ones.as_chunks::<1>().0 {
+            let $first = $queries.len() - 1;
+            $work
+        }
+    }};
 }
 
 impl Isa {
@@ -88,18 +164,32 @@ impl Isa {
         }
     }
 
-    /// Weights of slots of the K array from their codes, by a table for each slot: its low and high bytes.
+    /// Weights of slots of the K array from their codes, by the tables of each slot.
     ///
     /// `codes` is of shape (slots / 8, octets of dimensions, 64) in the order of [`key_place`], the codes of odd slots 8
-    /// more; `out` gets as many weights, in the order that [`Isa::dot_wide`] takes.
+    /// more; as many weights of each kind come in the orders that [`Isa::dot_wide`] and [`Isa::dot_narrow`] take.
     #[inline]
-    pub fn expand_wide_keys(self, codes: &[u8], tables: &[[u8; 16]], out: &mut [i16]) {
-        let octets = octets(codes.len(), tables.len());
-        assert!(out.len() >= codes.len());
-        of_set!(self.0, expand_wide_keys(codes, octets, tables, out))
+    pub fn expand_keys(self, codes: &[u8], tables: &Tables, out: Looked) {
+        let octets = octets(codes.len(), tables.slots());
+        let out = out.of(codes.len());
+        of_set!(self.0, expand_keys(codes, octets, tables, out))
     }
 
-    /// As [`Isa::expand_wide_keys`], for `i8` weights, in the order that [`Isa::dot_narrow`] takes.
+    /// One query's sums over slots of the K array, straight from their codes; `false` where there is no such loop, and nothing is done.
+    #[inline]
+    pub fn sums_of_keys(self, codes: &[u8], tables: &Tables, q: &Factors, out: Totals) -> bool {
+        let octets = octets(codes.len(), tables.slots());
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(avx512) if tables.slots().is_multiple_of(2 * GROUP) => {
+                avx512.sums_of_keys(codes, octets, tables, q, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// As [`Isa::expand_keys`], for other narrow weights.
     #[inline]
     pub fn expand_narrow_keys(self, codes: &[u8], tables: &[[u8; 8]], out: &mut [i8]) {
         let octets = octets(codes.len(), tables.len());
@@ -109,31 +199,49 @@ impl Isa {
 
     /// `out[query][slot] = sum_d q_d weights[slot][d]`, queries of whole octets; the sum fits an `i32`.
     #[inline]
-    pub fn dot_wide<const QUERIES: usize>(self, weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
-        let slots = slots(weights.len(), q.map(<[i16]>::len));
-        assert!(out.len() >= QUERIES * slots);
-        of_set!(self.0, dot_wide(weights, q, out))
+    pub fn dot_wide(self, weights: &[i16], q: &[&[i16]], out: &mut [i32]) {
+        let slots = slots(weights.len(), q, 1);
+        assert!(out.len() >= q.len() * slots);
+        by_four!(q, |first, some| of_set!(self.0, dot_wide(weights, some, &mut out[first * slots..])));
     }
 
-    /// As [`Isa::dot_wide`] for narrow weights; the sum over every second pair of each four dimensions fits an `i16`.
+    /// As [`Isa::dot_wide`] for narrow weights and queries that have each four dimensions twice; the sum over every second pair of
+    /// each four dimensions fits an `i16`.
     #[inline]
-    pub fn dot_narrow<const QUERIES: usize>(self, weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
-        let slots = slots(weights.len(), q.map(<[u8]>::len));
-        assert!(out.len() >= QUERIES * slots);
-        of_set!(self.0, dot_narrow(weights, q, out))
+    pub fn dot_narrow(self, weights: &[i8], q: &[&[u8]], out: &mut [i32]) {
+        let slots = slots(weights.len(), q, 2);
+        assert!(out.len() >= q.len() * slots);
+        by_four!(q, |first, some| of_set!(self.0, dot_narrow(weights, some, &mut out[first * slots..])));
     }
 
-    /// Weights of rows of the V array from their codes, by a table for each row.
+    /// Weights of rows of the V array from their codes, by the tables of each row: see [`Isa::expand_keys`].
     ///
-    /// `codes` is of shape (row pairs, columns, 2) in the order of [`column_place`], the codes of odd rows 8 more; a
-    /// row's table has the low and the high bytes of `i16` weights; `out` gets (row pairs, columns, 2).
+    /// `codes` is of shape (row pairs, columns, 2) in the order of [`column_place`], the codes of odd rows 8 more; wide weights come as
+    /// (row pairs, columns, 2), narrow ones as (row quads, columns, 4).
     #[inline]
-    pub fn expand_wide(self, codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-        assert!(columns.is_multiple_of(COLUMNS) && codes.len() == tables.len() * columns && out.len() >= codes.len());
-        of_set!(self.0, expand_wide(codes, columns, tables, out))
+    pub fn expand_values(self, codes: &[u8], columns: usize, tables: &Tables, out: Looked) {
+        let rows = tables.slots();
+        assert!(columns.is_multiple_of(COLUMNS) && codes.len() == rows * columns && rows.is_multiple_of(4));
+        let out = out.of(codes.len());
+        of_set!(self.0, expand_values(codes, columns, tables, out))
     }
 
-    /// As [`Isa::expand_wide`], for `i8` weights in rows by four: `out` gets (row quads, columns, 4).
+    /// One query's sums over rows of the V array, straight from their codes; `false` where there is no such loop, and nothing is done.
+    #[inline]
+    pub fn sums_of_values(self, codes: &[u8], columns: usize, tables: &Tables, f: &Factors, out: Totals) -> bool {
+        let rows = tables.slots();
+        assert!(columns.is_multiple_of(COLUMNS) && codes.len() == rows * columns && rows.is_multiple_of(4));
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(avx512) if rows <= WIDE_ROWS => {
+                avx512.sums_of_values(codes, columns, tables, f, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// As [`Isa::expand_values`], for other narrow weights.
     #[inline]
     pub fn expand_narrow(self, codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut [i8]) {
         assert!(columns.is_multiple_of(COLUMNS) && codes.len() == tables.len() * columns && out.len() >= codes.len());
@@ -141,32 +249,40 @@ impl Isa {
         of_set!(self.0, expand_narrow(codes, columns, tables, out))
     }
 
-    /// `out[column] = sum over rows of f[row] weights[row][column]`, weights of shape (row pairs, columns, 2).
+    /// `out[query][column] = sum over rows of f[query][row] weights[row][column]`, weights of shape (row pairs, columns, 2).
     ///
-    /// Limit: the sum of at most 32 rows fits an `i32`; `f.len()` rows, even, in parts of at most 32, `out` (parts, columns).
+    /// Limit: the sum of at most [`WIDE_ROWS`] rows fits an `i32`; rows, a multiple of 8, are summed in parts of these: `out` gets
+    /// (queries, parts, columns).
     #[inline]
-    pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-        assert!(columns.is_multiple_of(COLUMNS) && weights.len() == f.len() * columns && f.len().is_multiple_of(2));
-        assert!(out.len() >= f.len().div_ceil(WIDE_ROWS) * columns);
-        for (part, (weights, f)) in weights.chunks(WIDE_ROWS * columns).zip(f.chunks(WIDE_ROWS)).enumerate() {
-            let out = &mut out[part * columns..(part + 1) * columns];
-            of_set!(self.0, sums_wide(weights, columns, f, out))
+    pub fn sums_wide(self, weights: &[i16], columns: usize, f: &[&[i16]], out: &mut [i32]) {
+        let rows = rows(weights.len(), columns, f);
+        let parts = rows.div_ceil(WIDE_ROWS);
+        assert!(out.len() >= f.len() * parts * columns);
+        for part in 0..parts {
+            let rows = part * WIDE_ROWS..rows.min((part + 1) * WIDE_ROWS);
+            let weights = &weights[rows.start * columns..rows.end * columns];
+            by_four!(f, |first, some| {
+                let (some, out) = (some.map(|f| &f[rows.clone()]), &mut out[(first * parts + part) * columns..]);
+                of_set!(self.0, sums_wide(weights, columns, some, out, parts * columns))
+            });
         }
     }
 
-    /// `out[column] = sum over rows of f[row] weights[row][column]`, weights of shape (row quads, columns, 4).
+    /// `out[query][column] = sum over rows of f[query][row] weights[row][column]`, weights of shape (row quads, columns, 4).
     ///
-    /// Limit: |sum over every second pair of rows| at most 32,767.
+    /// Limit: |sum over every second pair of rows| at most 32,767; rows a multiple of 8.
     #[inline]
-    pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-        assert!(columns.is_multiple_of(COLUMNS) && weights.len() == f.len() * columns && f.len().is_multiple_of(4));
-        assert!(out.len() >= columns);
-        of_set!(self.0, sums_narrow(weights, columns, f, out))
+    pub fn sums_narrow(self, weights: &[i8], columns: usize, f: &[&[u8]], out: &mut [i32]) {
+        rows(weights.len(), columns, f);
+        assert!(out.len() >= f.len() * columns);
+        by_four!(f, |first, some| {
+            of_set!(self.0, sums_narrow(weights, columns, *some, &mut out[first * columns..], columns))
+        });
     }
 }
 
 /// Rows of the V array whose wide products are summed before they leave integer arithmetic.
-pub const WIDE_ROWS: usize = 32;
+pub const WIDE_ROWS: usize = 64;
 
 /// Octets of dimensions in codes of so many slots.
 fn octets(codes: usize, slots: usize) -> usize {
@@ -174,26 +290,20 @@ fn octets(codes: usize, slots: usize) -> usize {
     codes / (8 * slots.max(1))
 }
 
-/// Slots in the weights that queries of these lengths are multiplied with.
-fn slots<const QUERIES: usize>(weights: usize, lengths: [usize; QUERIES]) -> usize {
-    let d = lengths[0];
-    assert!(d > 0 && d.is_multiple_of(8) && lengths.iter().all(|length| *length == d), "queries of whole octets");
+/// Slots in the weights that queries of so many numbers a dimension are multiplied with.
+fn slots<T>(weights: usize, q: &[&[T]], per_dimension: usize) -> usize {
+    let d = q.first().map_or(0, |q| q.len()) / per_dimension;
+    assert!(d > 0 && d.is_multiple_of(8) && q.iter().all(|q| q.len() == d * per_dimension), "queries of whole octets");
     assert!(weights.is_multiple_of(GROUP * d), "weights of whole octets of slots");
     weights / d
 }
 
-/// How `count` things are done `most` at a time, and what is left one at a time: where each piece starts, and whether it is whole.
-#[inline(always)]
-pub fn pieces(count: usize, most: usize) -> impl Iterator<Item = (usize, bool)> {
-    let whole = count / most * most;
-    (0..whole).step_by(most).map(|start| (start, true)).chain((whole..count).map(|start| (start, false)))
-}
-
-/// The weights of so many groups of eight slots, eight dimensions of all slots in a piece.
-#[inline(always)]
-pub fn groups_of<T, const AT_ONCE: usize>(weights: &[T], octets: usize) -> [&[[T; 64]]; AT_ONCE] {
-    let weights = weights.as_chunks::<64>().0;
-    std::array::from_fn(|group| &weights[group * octets..(group + 1) * octets])
+/// Rows of weights that such pulses drive.
+fn rows<T>(weights: usize, columns: usize, f: &[&[T]]) -> usize {
+    let rows = f.first().map_or(0, |f| f.len());
+    assert!(columns.is_multiple_of(COLUMNS) && rows.is_multiple_of(8), "whole octets of rows");
+    assert!(f.iter().all(|f| f.len() == rows) && weights == rows * columns, "pulses for every row");
+    rows
 }
 
 /// Where the code of slot `slot` of eight and of a dimension stands: slots 0, 1, 4, 5 and then 2, 3, 6, 7, four dimensions
@@ -207,6 +317,11 @@ pub fn key_place(slot: usize, dimension: usize) -> usize {
 pub fn wide_key_place(slot: usize, dimension: usize) -> usize {
     let place = key_place(slot, dimension);
     place / 64 * 64 + place / 8 % 2 * 32 + place % 64 / 16 * 8 + place % 8
+}
+
+/// Where a dimension first stands in a query for narrow weights, which has each four dimensions twice: once for both slots of a quarter.
+pub fn twice_place(dimension: usize) -> usize {
+    dimension / 4 * 8 + dimension % 4
 }
 
 /// Where column `column` stands in a row pair's codes: within each 32, the order that the vectors' halves interleave back.

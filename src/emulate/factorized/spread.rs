@@ -6,15 +6,13 @@
 
 use rayon::prelude::*;
 
+use super::cells::Weight;
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::{Array, Die};
 
 /// Ages at which a cell is evaluated, as shares of the window.
 const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
-
-/// Greatest difference in weights; half a column of them fits an `i32` as half a column of nominal weights does.
-const GREATEST: f64 = 8000.0;
 
 /// One head of a die.
 #[derive(Debug, Clone)]
@@ -29,10 +27,16 @@ pub struct HeadSpread {
 }
 
 impl HeadSpread {
-    /// Works out the cells of `die`. `units` are charges per weight of the nominal K and V cells, in units of p at full
-    /// pulse.
-    pub fn new(model: &TableModel, die: &Die, levels: usize, window: usize, units: [f64; 2]) -> Result<Self, Refusal> {
-        let cells = |array: Array, unit: f64| -> Option<Vec<[[i16; 2]; 8]>> {
+    /// Works out the cells of `die`, whose differences are no greater than the greatest of the nominal K and V `weights`.
+    pub fn new(
+        model: &TableModel,
+        die: &Die,
+        levels: usize,
+        window: usize,
+        weights: [Weight; 2],
+    ) -> Result<Self, Refusal> {
+        let cells = |array: Array, Weight { unit, greatest }: Weight| -> Option<Vec<[[i16; 2]; 8]>> {
+            let whole = |x: f64| (x.abs() < greatest).then(|| x.round() as i16);
             let scale = model.t_max_s() / (model.converter(array).charge_per_unit_c() * unit);
             (0..die.extent.slots * die.extent.d)
                 .into_par_iter()
@@ -61,8 +65,8 @@ impl HeadSpread {
             [spread.iter().map(|s| (1.0 + s[1]) as f32).collect(), spread.iter().map(|s| offset(s) as f32).collect()]
         };
         Ok(HeadSpread {
-            k: cells(Array::K, units[0]).ok_or_else(too_far)?,
-            v: cells(Array::V, units[1]).ok_or_else(too_far)?,
+            k: cells(Array::K, weights[0]).ok_or_else(too_far)?,
+            v: cells(Array::V, weights[1]).ok_or_else(too_far)?,
             unsigned: converters(&die.unsigned, Array::K),
             signed: converters(&die.signed, Array::V),
             d: die.extent.d,
@@ -93,16 +97,13 @@ pub fn of_a_write(
 }
 
 /// A cell's two numbers with what its write's noise adds.
-pub fn with_noise(own: [i16; 2], noise: [f32; 2], normal: f32) -> [i16; 2] {
-    [0, 1].map(|k| (f32::from(own[k]) + noise[k] * normal).round().clamp(-GREATEST as f32, GREATEST as f32) as i16)
+pub fn with_noise(own: [i16; 2], noise: [f32; 2], normal: f32, weight: Weight) -> [i16; 2] {
+    let greatest = weight.greatest as f32;
+    [0, 1].map(|k| (f32::from(own[k]) + noise[k] * normal).round().clamp(-greatest, greatest) as i16)
 }
 
 fn age_at(share: f64, window: usize) -> usize {
     ((window - 1) as f64 * share).round() as usize
-}
-
-fn whole(x: f64) -> Option<i16> {
-    (x.abs() < GREATEST).then(|| x.round() as i16)
 }
 
 /// Constant and slope of the least-squares line through values at the shares.

@@ -46,7 +46,7 @@ impl Factorized {
         let row = slot / self.tile_tokens * self.rows + slot % self.tile_tokens;
         let levels = self.budget.levels as u32;
         let stuck = StuckCell::of_slot(&self.stuck, store.head, slot);
-        let Work { codes, words, normals, numbers, .. } = work;
+        let Work { codes, normals, numbers, .. } = work;
         T::codes(self.isa, k_v, self.vdd_v, levels, codes);
         put(stuck, Array::K, codes);
         let block = &mut store.keys[row / GROUP * GROUP * self.d_padded..][..GROUP * self.d_padded];
@@ -58,7 +58,7 @@ impl Factorized {
         store.rests.iter_mut().zip(self.keys.rest(codes)).for_each(|(rests, rest)| rests[row] = rest);
         if let Some([keys, _]) = store.spread.as_mut() {
             let first = row / GROUP * GROUP * self.d_padded;
-            self.differences(Array::K, store.head, token, codes, [words, normals], numbers);
+            self.differences(Array::K, store.head, token, codes, normals, numbers);
             for (dimension, numbers) in numbers.iter().enumerate() {
                 let at = first + wide_key_place(row % GROUP, dimension);
                 keys.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = *number);
@@ -71,7 +71,7 @@ impl Factorized {
             pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
         }
         if let Some([_, values]) = store.spread.as_mut() {
-            self.differences(Array::V, store.head, token, codes, [words, normals], numbers);
+            self.differences(Array::V, store.head, token, codes, normals, numbers);
             for (column, numbers) in numbers.iter().enumerate() {
                 let at = row / 2 * 2 * self.columns + 2 * column + row % 2;
                 values.iter_mut().zip(numbers).for_each(|(to, number)| to[at] = *number);
@@ -86,7 +86,7 @@ impl Factorized {
         head: usize,
         token: usize,
         codes: &[u8],
-        [words, normals]: [&mut Vec<f32>; 2],
+        normals: &mut Vec<f32>,
         numbers: &mut Vec<[i16; 2]>,
     ) {
         numbers.clear();
@@ -101,11 +101,12 @@ impl Factorized {
         let Some((source, writes)) = self.noise.as_ref().and_then(|noise| Some((&noise.source, noise.writes?))) else {
             return;
         };
+        let weight = self.weights()[array as usize];
         normals.resize(self.columns, 0.0);
         let draw = Draw { head: head as u32, token: token as u32, array: OF_WRITE[array as usize] };
-        source.fill(self.isa, draw, words, normals);
+        source.fill(self.isa, draw, normals);
         for ((numbers, code), normal) in numbers.iter_mut().zip(codes).zip(normals) {
-            *numbers = with_noise(*numbers, writes[array as usize][usize::from(*code)], *normal);
+            *numbers = with_noise(*numbers, writes[array as usize][usize::from(*code)], *normal, weight);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The engine against the per-cell evaluation, against itself on another processor, and against what it promises.
 
 use super::noise::{Draw, Normals, OF_WRITE};
-use super::simd::{Isa, WIDE_ROWS};
+use super::simd::Isa;
 use super::{Factorized, FactorizedHead};
 use crate::emulate::{
     Counter, Die, DieSeed, Evaluation, Extent, Inputs, Level, Noise, Options, Outputs, Physics, Quantization,
@@ -223,10 +223,10 @@ fn a_write_s_noise_is_a_stored_voltage_of_its_own() {
     let [before, after] = [&quiet, &loud].map(|options| run(x.clone(), options, Some(&table)).unwrap());
     let model = TableModel::new(&table, &quiet, Vec::new()).unwrap();
     let normals = Normals::new(noise.seed);
-    let (mut words, mut drawn, mut tally) = (Vec::new(), vec![0.0; D], Default::default());
+    let (mut drawn, mut tally) = (vec![0.0; D], Default::default());
     let (mut left, mut moved) = (0.0, 0.0);
     for slot in 0..tokens {
-        normals.fill(Isa::detect(), Draw { head: 0, token: slot as u32, array: OF_WRITE[0] }, &mut words, &mut drawn);
+        normals.fill(Isa::detect(), Draw { head: 0, token: slot as u32, array: OF_WRITE[0] }, &mut drawn);
         // A younger read and a later one.
         for query in [slot, tokens - 1] {
             let widths_s: Vec<f64> =
@@ -352,70 +352,4 @@ fn what_does_not_fit_is_said() {
     let model = TableModel::new(&table, &wider, vec![die]).unwrap();
     let refusal = Factorized::new(&model, &wider, D).unwrap_err().to_string();
     assert!(refusal.contains("16 slots of 64 dimensions"), "{refusal}");
-}
-
-#[test]
-fn inner_loops_give_equal_bits_on_every_instruction_set() {
-    Isa::all().into_iter().for_each(gives_the_bits_of_plain_rust);
-}
-
-fn gives_the_bits_of_plain_rust(fast: Isa) {
-    let plain = Isa::PORTABLE;
-    let draw = |name: &str, at: usize, n: usize| (rng::bits(1, at as u64, "loops", name) % n as u64) as usize;
-    for (slots, d) in [(64, 64), (8, 8), (24, 40), (40, 16)] {
-        let codes: Vec<u8> = (0..slots * d).map(|at| draw("code", at, 8) as u8 + 8 * (at / 4 % 2) as u8).collect();
-        let wide: Vec<[u8; 16]> =
-            (0..slots).map(|s| std::array::from_fn(|k| draw("wide", 16 * s + k, 256) as u8)).collect();
-        let narrow: Vec<[u8; 8]> =
-            (0..slots).map(|s| std::array::from_fn(|k| draw("narrow", 8 * s + k, 256) as u8)).collect();
-        let (mut a, mut b) = (vec![0; slots * d], vec![0; slots * d]);
-        fast.expand_wide_keys(&codes, &wide, &mut a);
-        plain.expand_wide_keys(&codes, &wide, &mut b);
-        assert_eq!(a, b);
-        let weights: Vec<i16> = a.iter().map(|w| w / 4).collect();
-        let q: [Vec<i16>; 2] = [0, 1].map(|k| (0..d).map(|at| draw("q", at + k * d, 3841) as i16).collect());
-        let (mut a, mut b) = (vec![0; 2 * slots], vec![0; 2 * slots]);
-        fast.dot_wide(&weights, [&q[0], &q[1]], &mut a);
-        plain.dot_wide(&weights, [&q[0], &q[1]], &mut b);
-        assert_eq!(a, b);
-        fast.dot_wide(&weights, [&q[1]], &mut b);
-        assert_eq!(a[slots..], b[..slots]);
-        let (mut a, mut b) = (vec![0; slots * d], vec![0; slots * d]);
-        fast.expand_narrow_keys(&codes, &narrow, &mut a);
-        plain.expand_narrow_keys(&codes, &narrow, &mut b);
-        assert_eq!(a, b);
-        let q: [Vec<u8>; 2] = [0, 1].map(|k| (0..d).map(|at| draw("q", at + k * d, 16) as u8).collect());
-        let (mut sums, mut others) = (vec![0; 2 * slots], vec![0; 2 * slots]);
-        fast.dot_narrow(&a, [&q[0], &q[1]], &mut sums);
-        plain.dot_narrow(&a, [&q[0], &q[1]], &mut others);
-        assert_eq!(sums, others);
-    }
-    for (rows, columns) in [(64, 64), (8, 32), (40, 128), (16, 96)] {
-        let codes: Vec<u8> = (0..rows * columns).map(|at| draw("code", at, 8) as u8 + 8 * (at % 2) as u8).collect();
-        let wide: Vec<[u8; 16]> =
-            (0..rows).map(|s| std::array::from_fn(|k| draw("wide", 16 * s + k, 256) as u8)).collect();
-        let narrow: Vec<[u8; 8]> =
-            (0..rows).map(|s| std::array::from_fn(|k| draw("narrow", 8 * s + k, 67) as u8)).collect();
-        let (mut a, mut b) = (vec![0; rows * columns], vec![0; rows * columns]);
-        fast.expand_wide(&codes, columns, &wide, &mut a);
-        plain.expand_wide(&codes, columns, &wide, &mut b);
-        assert_eq!(a, b);
-        let weights: Vec<i16> = a.iter().map(|w| w / 4).collect();
-        let f: Vec<i16> = (0..rows).map(|at| draw("f", at, 8191) as i16).collect();
-        let parts = rows.div_ceil(WIDE_ROWS) * columns;
-        let (mut sums, mut others) = (vec![0; parts], vec![0; parts]);
-        fast.sums_wide(&weights, columns, &f, &mut sums);
-        plain.sums_wide(&weights, columns, &f, &mut others);
-        assert_eq!(sums, others);
-        let (mut a, mut b) = (vec![0; rows * columns], vec![0; rows * columns]);
-        fast.expand_narrow(&codes, columns, &narrow, &mut a);
-        plain.expand_narrow(&codes, columns, &narrow, &mut b);
-        assert_eq!(a, b);
-        let weights: Vec<i8> = a.iter().map(|w| w % 33).collect();
-        let f: Vec<u8> = (0..rows).map(|at| draw("f", at, 32) as u8).collect();
-        let (mut sums, mut others) = (vec![0; columns], vec![0; columns]);
-        fast.sums_narrow(&weights, columns, &f, &mut sums);
-        plain.sums_narrow(&weights, columns, &f, &mut others);
-        assert_eq!(sums, others);
-    }
 }

@@ -3,19 +3,21 @@
 //! A row has one age and one pulse for all its cells, so its weights are looked up from one table of 8 levels.
 
 use super::aligned::Aligned;
-use super::cells::{CellFactors, ColumnSums, NEGLIGIBLE, Places, Scales, drifted};
+use super::cells::{CellFactors, NEGLIGIBLE, Scales};
 use super::curve::{Curve, Steps};
-use super::keys::{Drives, KeyFactors};
-use super::lanes::{Machine, Vectorized, nearest};
+use super::keys::{Drives, KeyFactors, by_widths_and_bows, each_of};
+use super::lanes::{Machine, Vectorized, nearest, word};
 use super::pairs::bow;
-use super::simd::{Isa, LANES, WIDE_ROWS};
+use super::reads::{ReadNoise, TileRead};
+use super::response::{RawSums, Response, Widths, current_of, lanes_of, varied};
+use super::simd::{Factors, Isa, LANES, Looked, Tables, Totals, WIDE_ROWS};
 use super::{Budget, Refusal};
 use crate::emulate::array::TableModel;
 use crate::emulate::die::Array;
 use crate::emulate::options::Counter;
 
 /// Integers of a full pulse, and the greatest weight: [`WIDE_ROWS`] rows of wide products fit an `i32`.
-const FULL_WIDE: f32 = 8190.0;
+const FULL_WIDE: f32 = 4095.0;
 const GREATEST_WIDE: f64 = 8000.0;
 const FULL_NARROW: f32 = 31.0;
 /// The longest pulse, in full ones, for which that holds.
@@ -31,7 +33,7 @@ pub struct ValueFactors {
     cancelled: f32,
     curve: Curve<CURVE_POINTS>,
     /// The count over A; none if outputs are not counted.
-    counts: Option<Steps<i8, CURVE_POINTS>>,
+    counts: Option<Steps<CURVE_POINTS>>,
 }
 
 /// Weights of a tile's rows.
@@ -39,9 +41,9 @@ pub struct ValueFactors {
 pub struct ValueWeights {
     current: Aligned<i16>,
     conductance: Aligned<i8>,
-    edge: Aligned<i8>,
-    /// The current in narrow integers, for pairs of cells.
+    /// High bytes of the current, for pairs of cells.
     coarse: Aligned<i8>,
+    edge: Aligned<i8>,
 }
 
 /// A tile's pulses for one query, as integers, and their sums.
@@ -53,19 +55,22 @@ pub struct Pulses {
     pub edge: Vec<u8>,
     /// `wide` times the row's age as a share of the window, on a die.
     pub aged: Vec<i16>,
-    /// Sums of phi, of phi and tau, of the shares of edges, of phi squared and of bows.
-    pub sums: [f32; 5],
+    /// Sums of phi and of the shares of edges.
+    pub phi: f32,
+    pub shares: f32,
+    pub response: Response,
 }
 
-/// A tile's sums for one query, by column.
+/// A tile's sums for some queries, shape (queries, columns).
 #[derive(Debug, Default)]
 pub struct Sums {
-    /// In parts of [`WIDE_ROWS`] rows.
+    /// In parts of [`WIDE_ROWS`] rows: shape (queries, parts, columns).
     pub current: Aligned<i32>,
+    /// By widths, and then by bows if pairs are told apart.
     pub conductance: Aligned<i32>,
     pub edge: Aligned<i32>,
-    /// Of the current and the conductance, by bows.
-    pub bowed: [Aligned<i32>; 2],
+    /// Of the current's high bytes by bows.
+    pub coarse: Aligned<i32>,
     /// Of a die's cells beside the nominal ones, in parts too.
     pub deltas: [Aligned<i32>; 2],
 }
@@ -95,10 +100,7 @@ impl ValueFactors {
             .ok_or_else(|| Refusal::new("the second converter's curve bends too sharply for a table"))?;
         let counts = match budget.counter {
             Counter::Exact => None,
-            counter if counter.code(1.0) > i32::from(i8::MAX) => {
-                return Err(Refusal::new("the counter has more levels than a byte"));
-            }
-            counter => Some(Steps::new(|a| counter.code(curve.at_one(a)) as i8, curve.span())),
+            counter => Steps::new(|a| Some(counter.code(curve.at_one(a)) as u32), curve.span()),
         };
         Ok(ValueFactors {
             cells,
@@ -116,42 +118,63 @@ impl ValueFactors {
         [1, 1 + wanted.into_iter().map(usize::from).sum::<usize>()]
     }
 
-    /// Looks up weights of whole lanes of rows, from their codes and the places of their ages.
-    pub fn look_up(&self, isa: Isa, codes: &[u8], columns: usize, ages: &Places, weights: &mut ValueWeights) {
-        weights.current.resize(codes.len());
-        isa.expand_wide(codes, columns, &ages.of(&self.cells.current), &mut weights.current);
-        let coarse = self.cells.pairs.as_ref().map(|pairs| (&pairs.current, &mut weights.coarse));
-        let tables = [(&self.cells.conductance, &mut weights.conductance), (&self.cells.edge, &mut weights.edge)];
-        for (table, out) in tables.into_iter().chain(coarse) {
-            if !table.is_empty() {
-                out.resize(codes.len());
-                isa.expand_narrow(codes, columns, &ages.of(table), out);
-            }
+    /// Looks up weights of whole lanes of rows, from their codes and the tables of their ages.
+    pub fn look_up(&self, isa: Isa, codes: &[u8], columns: usize, tables: &Tables, weights: &mut ValueWeights) {
+        let ValueWeights { current, coarse, conductance, edge } = weights;
+        current.resize(codes.len());
+        coarse.resize(codes.len());
+        conductance.resize(codes.len());
+        let out = Looked { wide: &mut *current, coarse: &mut *coarse, narrow: &mut *conductance };
+        isa.expand_values(codes, columns, tables, out);
+        if !tables.edges.is_empty() {
+            edge.resize(codes.len());
+            isa.expand_narrow(codes, columns, tables.edges, edge);
         }
     }
 
-    /// What drives a row, over S: the pulse as a wide integer in the lower half of a word, as a narrow one in its third byte,
-    /// and in the fourth the share of edges.
-    pub fn drives(&self, keys: &KeyFactors) -> Drives {
-        let word = |s: f64| {
-            let phi = keys.phi(s) as f32;
-            if phi <= 0.0 {
-                return 0;
-            }
-            let [tau, share] = self.cells.drive(phi);
-            let whole = |x: f32| nearest(x) as u32;
-            whole((phi + tau) * FULL_WIDE) & 0xffff | whole(phi * FULL_NARROW) << 16 | whole(share * FULL_NARROW) << 24
-        };
-        Drives::new(word, keys.span())
+    /// The sums of one query, as [`ValueFactors::sum`] gives them, straight from codes; `false` where that cannot be done.
+    pub fn sum_codes(
+        &self,
+        isa: Isa,
+        codes: &[u8],
+        columns: usize,
+        tables: &Tables,
+        pulses: &Pulses,
+        sums: &mut Sums,
+    ) -> bool {
+        let Sums { current, conductance, edge, coarse, .. } = sums;
+        current.resize(columns);
+        conductance.resize(2 * columns);
+        coarse.resize(columns);
+        edge.resize(if tables.edges.is_empty() { 0 } else { columns });
+        let f = Factors { wide: &pulses.wide, narrow: &pulses.narrow, bows: &pulses.bows, edges: &pulses.edge };
+        let out = Totals { wide: current, narrow: conductance, coarse, edges: edge };
+        isa.sums_of_values(codes, columns, tables, &f, out)
     }
 
-    /// A tile's pulses from those words, of whole lanes of rows.
-    pub fn drive(&self, isa: Isa, driven: &[u32], pulses: &mut Pulses) {
-        pulses.wide.resize(driven.len(), 0);
-        pulses.narrow.resize(driven.len(), 0);
-        pulses.bows.resize(driven.len(), 0);
-        pulses.edge.resize(driven.len(), 0);
-        isa.run(PulsePass { driven, pulses });
+    /// What drives a row, over S: a word of the pulse as a wide integer and as a narrow one, the share of edges and the bow.
+    pub fn drives(&self, keys: &KeyFactors) -> Result<Drives, Refusal> {
+        let fields = |s: f64| {
+            let phi = keys.phi(s) as f32;
+            if phi <= 0.0 {
+                return [0; 4];
+            }
+            let [tau, share] = self.cells.drive(phi);
+            let [wide, narrow, share] =
+                [(phi + tau) * FULL_WIDE, phi * FULL_NARROW, share * FULL_NARROW].map(|x| nearest(x) as u32);
+            [wide, narrow, share, u32::from(bow(narrow as u8, FULL_NARROW as u8))]
+        };
+        Drives::new(|s| word(fields(s)), keys.span()).ok_or_else(|| Refusal::new("pulses are longer than its words"))
+    }
+
+    /// Some queries' pulses for a tile from those words, of whole lanes of `rows`.
+    pub fn drive<'a>(&self, isa: Isa, driven: impl Iterator<Item = &'a [u32]>, rows: usize, pulses: &mut [Pulses]) {
+        for (driven, pulses) in driven.zip(pulses) {
+            let Pulses { wide, narrow, bows, edge, .. } = &mut *pulses;
+            wide.resize(rows, 0);
+            [narrow, bows, edge].into_iter().for_each(|bytes| bytes.resize(rows, 0));
+            isa.run(PulsePass { cells: &self.cells, driven, pulses });
+        }
     }
 
     /// Weights the pulses by age, as a share of the window; for the cells of a die.
@@ -163,56 +186,55 @@ impl ValueFactors {
         );
     }
 
-    /// Adds what is counted at the places that a [`ValuePass`] left, if outputs are counted.
-    pub fn count(&self, places: &[i32], counts: &mut [f32]) {
-        if let Some(table) = &self.counts {
-            counts.iter_mut().zip(places).for_each(|(count, place)| *count += f32::from(table.at(*place)));
-        }
-    }
-
     /// The factors of the cells.
     pub fn cells(&self) -> &CellFactors {
         &self.cells
     }
 
-    /// Sums a tile's products.
-    pub fn sum(
-        &self,
-        isa: Isa,
-        weights: &ValueWeights,
-        columns: usize,
-        pulses: &Pulses,
-        spread: Option<[&[i16]; 2]>,
-        sums: &mut Sums,
-    ) {
-        let rows = pulses.wide.len();
-        let cells = rows * columns;
-        sums.current.resize(rows.div_ceil(WIDE_ROWS) * columns);
-        isa.sums_wide(&weights.current[..cells], columns, &pulses.wide, &mut sums.current);
-        if let Some([constant, slope]) = spread {
-            for (weights, f, out) in [(constant, &pulses.wide, 0), (slope, &pulses.aged, 1)] {
-                sums.deltas[out].resize(rows.div_ceil(WIDE_ROWS) * columns);
-                isa.sums_wide(&weights[..cells], columns, f, &mut sums.deltas[out]);
-            }
+    /// Sums a tile's products for at most [`super::keys::TOGETHER`] queries, whose pulses are of equal rows.
+    pub fn sum(&self, isa: Isa, weights: &ValueWeights, columns: usize, pulses: &[Pulses], sums: &mut Sums) {
+        let count = pulses.len();
+        let Some(rows) = pulses.first().map(|pulses| pulses.wide.len()) else { return };
+        let (cells, parts) = (rows * columns, rows.div_ceil(WIDE_ROWS) * columns);
+        let wide = each_of(pulses, |pulses| &pulses.wide);
+        sums.current.resize(count * parts);
+        isa.sums_wide(&weights.current[..cells], columns, &wide[..count], &mut sums.current);
+        if !self.cells.edge.is_empty() {
+            sums.edge.resize(count * columns);
+            let edges = each_of(pulses, |pulses| &pulses.edge);
+            isa.sums_narrow(&weights.edge[..cells], columns, &edges[..count], &mut sums.edge);
         }
-        let pairs = self.cells.pairs.is_some();
-        let [bowed_current, bowed_conductance] = &mut sums.bowed;
-        for (weights, wanted, f, out) in [
-            (&weights.conductance, true, &pulses.narrow, &mut sums.conductance),
-            (&weights.edge, !self.cells.edge.is_empty(), &pulses.edge, &mut sums.edge),
-            (&weights.coarse, pairs, &pulses.bows, bowed_current),
-            (&weights.conductance, pairs, &pulses.bows, bowed_conductance),
-        ] {
-            if wanted {
-                out.resize(columns);
-                isa.sums_narrow(&weights[..cells], columns, f, out);
-            }
+        let narrow = each_of(pulses, |pulses| &pulses.narrow);
+        let conductance = &weights.conductance[..cells];
+        if self.cells.pairs.is_none() {
+            sums.conductance.resize(count * columns);
+            isa.sums_narrow(conductance, columns, &narrow[..count], &mut sums.conductance);
+            return;
+        }
+        let bows = each_of(pulses, |pulses| &pulses.bows);
+        let both = by_widths_and_bows(&narrow[..count], &bows[..count]);
+        sums.conductance.resize(2 * count * columns);
+        isa.sums_narrow(conductance, columns, &both[..2 * count], &mut sums.conductance);
+        sums.coarse.resize(count * columns);
+        isa.sums_narrow(&weights.coarse[..cells], columns, &bows[..count], &mut sums.coarse);
+    }
+}
+
+impl Sums {
+    /// Adds the sums of what a die's cells differ by: constants, and slopes by aged pulses.
+    pub fn add_spread(&mut self, isa: Isa, [constant, slope]: [&[i16]; 2], columns: usize, pulses: &[Pulses]) {
+        let parts = constant.len().div_ceil(WIDE_ROWS * columns) * columns;
+        let (wide, aged) = (each_of(pulses, |pulses| &pulses.wide), each_of(pulses, |pulses| &pulses.aged));
+        for (weights, f, out) in [(constant, wide, 0), (slope, aged, 1)] {
+            self.deltas[out].resize(pulses.len() * parts);
+            isa.sums_wide(weights, columns, &f[..pulses.len()], &mut self.deltas[out]);
         }
     }
 }
 
 /// Words to integers, and the sums over all.
 struct PulsePass<'a> {
+    cells: &'a CellFactors,
     driven: &'a [u32],
     pulses: &'a mut Pulses,
 }
@@ -222,100 +244,93 @@ impl Vectorized for PulsePass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let Pulses { wide, narrow, bows, edge, sums, .. } = self.pulses;
-        let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(narrow.as_chunks_mut::<LANES>().0);
-        let parts = parts.zip(edge.as_chunks_mut::<LANES>().0);
-        for (words, ((wide, narrow), edge)) in self.driven.as_chunks::<LANES>().0.iter().zip(parts) {
-            m.split(words, wide, narrow, edge);
+        let Pulses { wide, narrow, bows, edge, response, phi, shares, .. } = self.pulses;
+        let parts = narrow.as_chunks_mut::<LANES>().0.iter_mut().zip(edge.as_chunks_mut::<LANES>().0);
+        let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(parts.zip(bows.as_chunks_mut::<LANES>().0));
+        // Integers below 2^24, so that any order of adding gives the same.
+        let none = m.splat(0.0);
+        let (mut lengthened, mut width, mut share, mut bow, mut square) = (none, none, none, none, none);
+        for (words, (wide, ((narrow, edge), bows))) in self.driven.as_chunks::<LANES>().0.iter().zip(parts) {
+            let [wide, narrow, edge, bows] = m.split(words, wide, [narrow, edge, bows]);
+            lengthened = m.add(lengthened, wide);
+            width = m.add(width, narrow);
+            share = m.add(share, edge);
+            bow = m.add(bow, bows);
+            square = m.add_product(square, narrow, narrow);
         }
-        bows.iter_mut().zip(&*narrow).for_each(|(to, narrow)| *to = bow(*narrow, FULL_NARROW as u8));
-        let total = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>() as f32 / FULL_NARROW;
-        let whole = wide.iter().map(|whole| i32::from(*whole)).sum::<i32>() as f32 / FULL_WIDE;
-        let squares = narrow.iter().map(|byte| u32::from(*byte).pow(2)).sum::<u32>() as f32;
-        *sums = [total(narrow), whole, total(edge), squares / (FULL_NARROW * FULL_NARROW), total(bows)];
+        let (lengthened, width) = (m.total(lengthened) / FULL_WIDE, m.total(width) / FULL_NARROW);
+        let (squares, bows) = (m.total(square) / (FULL_NARROW * FULL_NARROW), m.total(bow) / FULL_NARROW);
+        (*phi, *shares) = (width, m.total(share) / FULL_NARROW);
+        *response = Response::new(self.cells, Widths { width, lengthened, rounded: lengthened, squares, bows });
     }
 }
 
-/// From sums to counted outputs of one tile and one query.
+/// From sums to counted outputs of one tile and some queries.
 pub struct ValuePass<'a> {
     pub factors: &'a ValueFactors,
     pub sums: &'a Sums,
-    pub pulses: &'a Pulses,
-    /// The current's change between the query and the age of the weights: [`CellFactors::drift`].
-    pub drift: [f32; 3],
+    pub columns: usize,
+    pub reads: &'a [TileRead],
+    /// By read.
+    pub pulses: &'a [Pulses],
     /// Whether cells differ from nominal ones, so that the sums of their differences were taken.
     pub differ: bool,
     /// A die's converters of these columns: gain, offset in units of A.
     pub spread: Option<[&'a [f32]; 2]>,
-    /// Normal numbers and their standard deviation in units of A.
-    pub noise: Option<(&'a [f32], f32)>,
-    /// Counts so far, by column, to which this tile's are added; if outputs are counted, their places for [`ValueFactors::count`].
+    pub noise: Option<ReadNoise<'a>>,
+    /// Counts so far, by query of the run and column, to which this tile's are added.
     pub counts: &'a mut [f32],
-    pub places: &'a mut [i32],
 }
 
-impl Vectorized for ValuePass<'_> {
+impl<'a> Vectorized for ValuePass<'a> {
     type Output = ();
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
         let ValueFactors { cells, curve, counts: table, .. } = self.factors;
-        let [phi, lengthened, shares, squares, bows] = self.pulses.sums;
-        let shared = cells.constant * shares;
-        let constant = self.factors.cancelled + self.factors.cancelled_per_phi * phi + shared;
-        let swing_constant = cells.swing_rest[0] * phi;
-        let drift = [self.drift[0] * lengthened, self.drift[1], self.drift[2]];
-        let swinging = if lengthened > 0.0 { phi / lengthened } else { 1.0 };
-        let columns = self.counts.len();
-        let blocks = self.counts.as_chunks_mut::<LANES>().0.iter_mut().zip(self.places.as_chunks_mut::<LANES>().0);
-        for (block, (counts, places)) in blocks.enumerate() {
-            let at = block * LANES;
-            let of = |values: &[i32], at: usize| match values[at..].first_chunk() {
-                Some(values) => m.integers(values),
-                None => m.splat(0.0),
-            };
-            let mut sum = of(&self.sums.current, at);
-            for part in 1..self.sums.current.len() / columns {
-                sum = m.add(sum, of(&self.sums.current, part * columns + at));
-            }
-            if self.differ {
-                for deltas in &self.sums.deltas {
-                    for part in 0..deltas.len() / columns {
-                        sum = m.add(sum, of(deltas, part * columns + at));
+        let Sums { current, conductance, edge, coarse, deltas } = self.sums;
+        let (columns, count) = (self.columns, self.reads.len());
+        let row = |sums: &'a [i32], row: usize| lanes_of(sums, row * columns, columns);
+        let parts = current.len() / (count * columns);
+        for (number, (read, pulses)) in self.reads.iter().zip(self.pulses).enumerate() {
+            let (response, drifted) = (&pulses.response, pulses.response.drifted(read.drift[1]));
+            let constant =
+                self.factors.cancelled + self.factors.cancelled_per_phi * pulses.phi + cells.constant * pulses.shares;
+            let whole = row(current, number * parts);
+            // What is not summed has a factor of 0: any numbers do.
+            let or_whole = |sums: &'a [i32], number| if sums.is_empty() { whole } else { row(sums, number) };
+            let bowed = if cells.pairs.is_some() { row(conductance, count + number) } else { whole };
+            let bowed = or_whole(coarse, number).iter().zip(bowed);
+            let sums = whole.iter().zip(row(conductance, number)).zip(bowed).zip(or_whole(edge, number));
+            let noise = self.noise.map(|noise| noise.of(number, columns, pulses.shares));
+            let counts = &mut self.counts[read.query * columns..(read.query + 1) * columns];
+            let blocks = counts.as_chunks_mut::<LANES>().0.iter_mut().zip(sums);
+            for (block, (counts, (((first, conductance), (coarse, bowed)), edge))) in blocks.enumerate() {
+                let mut sums = RawSums {
+                    current: m.integers(first),
+                    conductance: m.integers(conductance),
+                    coarse: m.integers(coarse),
+                    bowed_conductance: m.integers(bowed),
+                };
+                let mut add = |row: &[[i32; LANES]]| sums.current = m.add(sums.current, m.integers(&row[block]));
+                (1..parts).for_each(|part| add(row(current, number * parts + part)));
+                if self.differ {
+                    for deltas in deltas {
+                        (0..parts).for_each(|part| add(row(deltas, number * parts + part)));
                     }
                 }
-            }
-            let current = m.scale(sum, cells.current_unit);
-            let swing =
-                m.add_product(m.splat(swing_constant), of(&self.sums.conductance, at), m.splat(cells.swing_unit));
-            let swing = m.add_product(swing, current, m.splat(cells.swing_rest[1]));
-            let current = drifted(m, current, swing, drift);
-            let mut charge = m.add(current, m.splat(constant));
-            if !cells.edge.is_empty() {
-                charge = m.add_product(charge, of(&self.sums.edge, at), m.splat(cells.edge_unit));
-            }
-            let bowed = cells.pairs.as_ref().map(|pairs| {
-                cells.bowed(m, [of(&self.sums.bowed[0], at), of(&self.sums.bowed[1], at)], pairs.current_unit, bows)
-            });
-            let current = m.scale(current, swinging);
-            let widths = [phi, squares, bows];
-            let mut product = cells.swung(m, ColumnSums { charge, current, swing, bowed, widths });
-            let part = |values: &[f32]| match values[at..].first_chunk() {
-                Some(values) => m.load(values),
-                None => m.splat(0.0),
-            };
-            if let Some([gain, offset]) = self.spread {
-                product = m.add_product(part(offset), product, part(gain));
-            }
-            if let Some((normals, sigma)) = self.noise {
-                product = m.add_product(product, part(normals), m.splat(sigma));
-            }
-            match table {
-                Some(table) => *places = table.places(m, product),
-                None => {
-                    let total = m.add(m.load(counts), m.limit(curve.at(m, product), -1.0, 1.0));
-                    m.store(counts, total);
+                let current = current_of(m, drifted, &sums);
+                let charge = m.add(current, m.splat(constant));
+                let charge = m.add_product(charge, m.integers(edge), m.splat(cells.edge_unit));
+                let mut product = response.charge(m, charge, current, &sums);
+                if self.spread.is_some() || noise.is_some() {
+                    product = varied(m, product, self.spread, noise, block);
                 }
+                let counted = match table {
+                    Some(table) => m.integers(&table.at(m, product).map(|count| count as i32)),
+                    None => m.limit(curve.at(m, product), -1.0, 1.0),
+                };
+                m.store(counts, m.add(m.load(counts), counted));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::Avx2;
-use crate::emulate::factorized::lanes::Machine;
+use crate::emulate::factorized::lanes::{Machine, field};
 use crate::emulate::factorized::simd::LANES;
 
 /// Sixteen numbers.
@@ -69,6 +69,16 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
+    fn add_product(self, c: Two, a: Two, b: Two) -> Two {
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
+    fn sub_product(self, c: Two, a: Two, b: Two) -> Two {
+        unsafe { [_mm256_fnmadd_ps(a[0], b[0], c[0]), _mm256_fnmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
     fn limit(self, x: Two, low: f32, high: f32) -> Two {
         let of = |x| unsafe { _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(low)), _mm256_set1_ps(high)) };
         [of(x[0]), of(x[1])]
@@ -110,31 +120,50 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
-    fn split(self, words: &[u32; LANES], half: &mut [i16; LANES], third: &mut [u8; LANES], fourth: &mut [u8; LANES]) {
-        let parts = halves(words).into_iter().zip(halves_mut(half)).zip(halves_mut(third)).zip(halves_mut(fourth));
-        for (((words, half), third), fourth) in parts {
-            unsafe {
-                let words = _mm256_loadu_si256(words.cast());
-                // Halves, third and fourth bytes of each four words together, then the words' order.
-                let order = _mm256_setr_epi8(
-                    0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14, 3, 7,
-                    11, 15,
-                );
-                let parts = _mm256_shuffle_epi8(words, order);
-                let (low, high) = (_mm256_castsi256_si128(parts), _mm256_extracti128_si256::<1>(parts));
-                _mm_storeu_si128(half.as_mut_ptr().cast(), _mm_unpacklo_epi64(low, high));
-                let bytes = _mm_shuffle_epi32::<0b11_01_10_00>(_mm_unpackhi_epi64(low, high));
-                third.copy_from_slice(&_mm_cvtsi128_si64(bytes).to_le_bytes());
-                fourth.copy_from_slice(&_mm_extract_epi64::<1>(bytes).to_le_bytes());
-            }
-        }
+    fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: Two) -> [u32; LANES] {
+        entries(table, self.to_integers(self.limit(place, 0.0, (ENTRIES - 1) as f32)))
     }
+
+    #[inline(always)]
+    fn total(self, x: Two) -> f32 {
+        unsafe { total(_mm256_add_ps(x[0], x[1])) }
+    }
+
+    #[inline(always)]
+    fn split(self, words: &[u32; LANES], wide: &mut [i16; LANES], narrow: [&mut [u8; LANES]; 3]) -> [Two; 4] {
+        let fields = [0, 1, 2, 3].map(|k| words.map(|word| field(word, k)));
+        *wide = fields[0].map(|word| word as i16);
+        for (to, from) in narrow.into_iter().zip(&fields[1..]) {
+            *to = from.map(|word| word as u8);
+        }
+        fields.map(|words| self.integers(&words.map(|word| word as i32)))
+    }
+}
+
+/// The entries at places that are limited to the table, loaded one by one: a gather, which the compiler would make of them, takes
+/// several times as long on some processors.
+#[inline(always)]
+fn entries<const ENTRIES: usize>(table: &[u32; ENTRIES], places: [i32; LANES]) -> [u32; LANES] {
+    places.map(|place| {
+        debug_assert!((0..ENTRIES as i32).contains(&place));
+        // SAFETY: a place within the table.
+        unsafe { table.as_ptr().add(place as usize).read_volatile() }
+    })
+}
+
+/// The sum of a register's numbers: the upper half is added to the lower until one is left.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn total(x: __m256) -> f32 {
+    let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }
 
 /// [`Machine::between`] of one register.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub fn between<const POINTS: usize>(points: &[f32; POINTS], place: __m256) -> __m256 {
+fn between<const POINTS: usize>(points: &[f32; POINTS], place: __m256) -> __m256 {
     let last = (POINTS - 1) as f32;
     let place = _mm256_min_ps(_mm256_max_ps(place, _mm256_setzero_ps()), _mm256_set1_ps(last));
     // The last point is the end of the last interval.

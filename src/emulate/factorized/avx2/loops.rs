@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::emulate::factorized::simd::{GROUP, groups_of, pieces};
+use crate::emulate::factorized::simd::{GROUP, Looked, Tables};
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -34,29 +34,26 @@ fn store(to: &mut [i32; 8], value: __m256i) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_i16(to: &mut [i16; 16], value: __m256i) {
-    // SAFETY: as in `store`.
+fn store_weights<T, const N: usize>(to: &mut [T; N], value: __m256i) {
+    const { assert!(size_of::<[T; N]>() == 32) }
+    // SAFETY: 32 writable bytes; no alignment is needed.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), value) }
 }
 
+/// The tables of one row and of the next, in both halves.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_i8(to: &mut [i8; 32], value: __m256i) {
-    // SAFETY: as in `store`.
-    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), value) }
+fn twice(tables: &[[u8; 8]; 2]) -> __m256i {
+    let [a, b] = tables.map(i64::from_le_bytes);
+    _mm256_set_epi64x(b, a, b, a)
 }
 
-/// Eight bytes of one row and of the next, in both halves.
+/// Sixteen bytes, twice.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn twice<const BYTES: usize>(tables: &[[u8; BYTES]; 2], from: usize) -> __m256i {
-    let mut words = [0; 2];
-    for (word, table) in words.iter_mut().zip(tables) {
-        if let Some(bytes) = table[from..].first_chunk() {
-            *word = i64::from_le_bytes(*bytes);
-        }
-    }
-    _mm256_set_epi64x(words[1], words[0], words[1], words[0])
+fn repeat_sixteen(from: &[u8; 16]) -> __m256i {
+    // SAFETY: 16 readable bytes; no alignment is needed.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(from.as_ptr().cast()) })
 }
 
 /// Four numbers, four times.
@@ -67,34 +64,34 @@ fn repeat(from: &[i16; 4]) -> __m256i {
     _mm256_set1_epi64x(unsafe { from.as_ptr().cast::<i64>().read_unaligned() })
 }
 
-/// Eight bytes of four slots: two slots' in the lower half, the others' in the upper.
+/// The tables of four slots: two slots' in the lower half, the others' in the upper.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn four<const BYTES: usize>(tables: &[[u8; BYTES]; GROUP], slots: [usize; 4], from: usize) -> __m256i {
-    let mut words = [0; 4];
-    for (word, slot) in words.iter_mut().zip(slots) {
-        if let Some(bytes) = tables[slot][from..].first_chunk() {
-            *word = i64::from_le_bytes(*bytes);
-        }
-    }
-    _mm256_set_epi64x(words[3], words[2], words[1], words[0])
+fn four(tables: &[[u8; 8]; GROUP], slots: [usize; 4]) -> __m256i {
+    let [a, b, c, d] = slots.map(|slot| i64::from_le_bytes(tables[slot]));
+    _mm256_set_epi64x(d, c, b, a)
 }
 
 /// The slots of eight whose tables a vector's halves are looked up in.
 const VECTOR_SLOTS: [[usize; 4]; 2] = [[0, 1, 4, 5], [2, 3, 6, 7]];
 
 #[target_feature(enable = "avx2")]
-pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-    let groups = codes.chunks_exact(octets * 64).zip(out.chunks_exact_mut(octets * 64));
-    for ((codes, out), tables) in groups.zip(tables.as_chunks::<GROUP>().0) {
+pub fn expand_keys(codes: &[u8], octets: usize, tables: &Tables, Looked { wide, coarse, narrow }: Looked) {
+    expand_narrow_keys(codes, octets, tables.narrow, narrow);
+    let groups = codes.chunks_exact(octets * 64).zip(wide.chunks_exact_mut(octets * 64));
+    let groups = groups.zip(coarse.chunks_exact_mut(octets * 64));
+    let tables = tables.lows.as_chunks::<GROUP>().0.iter().zip(tables.highs.as_chunks::<GROUP>().0);
+    for (((codes, wide), coarse), (lows, highs)) in groups.zip(tables) {
         for (vector, slots) in VECTOR_SLOTS.into_iter().enumerate() {
-            let (low, high) = (four(tables, slots, 0), four(tables, slots, 8));
-            for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
+            let (low, high) = (four(lows, slots), four(highs, slots));
+            let pieces = codes.as_chunks::<64>().0.iter().zip(wide.as_chunks_mut::<64>().0);
+            for ((codes, wide), coarse) in pieces.zip(coarse.as_chunks_mut::<64>().0) {
                 let codes = load(&codes.as_chunks::<32>().0[vector]);
                 let (low, high) = (_mm256_shuffle_epi8(low, codes), _mm256_shuffle_epi8(high, codes));
-                let out = out.as_chunks_mut::<16>().0;
-                store_i16(&mut out[vector], _mm256_unpacklo_epi8(low, high));
-                store_i16(&mut out[2 + vector], _mm256_unpackhi_epi8(low, high));
+                let wide = wide.as_chunks_mut::<16>().0;
+                store_weights(&mut wide[vector], _mm256_unpacklo_epi8(low, high));
+                store_weights(&mut wide[2 + vector], _mm256_unpackhi_epi8(low, high));
+                store_weights(&mut coarse.as_chunks_mut::<32>().0[vector], high);
             }
         }
     }
@@ -104,18 +101,45 @@ pub fn expand_wide_keys(codes: &[u8], octets: usize, tables: &[[u8; 16]], out: &
 pub fn expand_narrow_keys(codes: &[u8], octets: usize, tables: &[[u8; 8]], out: &mut [i8]) {
     let groups = codes.chunks_exact(octets * 64).zip(out.chunks_exact_mut(octets * 64));
     for ((codes, out), tables) in groups.zip(tables.as_chunks::<GROUP>().0) {
-        let tables = [four(tables, VECTOR_SLOTS[0], 0), four(tables, VECTOR_SLOTS[1], 0)];
+        let tables = [four(tables, VECTOR_SLOTS[0]), four(tables, VECTOR_SLOTS[1])];
         for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
             let vectors = codes.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<32>().0).zip(tables);
             for ((codes, out), table) in vectors {
-                store_i8(out, _mm256_shuffle_epi8(table, load(codes)));
+                store_weights(out, _mm256_shuffle_epi8(table, load(codes)));
             }
         }
     }
 }
 
+/// How `count` things are done `most` at a time, and what is left one at a time: where each piece starts, and whether it is whole.
+#[inline(always)]
+fn pieces(count: usize, most: usize) -> impl Iterator<Item = (usize, bool)> {
+    let whole = count / most * most;
+    (0..whole).step_by(most).map(|start| (start, true)).chain((whole..count).map(|start| (start, false)))
+}
+
+/// The weights of so many groups of eight slots, eight dimensions of all slots in a piece.
+#[inline(always)]
+fn groups_of<T, const AT_ONCE: usize>(weights: &[T], octets: usize) -> [&[[T; 64]]; AT_ONCE] {
+    let weights = weights.as_chunks::<64>().0;
+    std::array::from_fn(|group| &weights[group * octets..(group + 1) * octets])
+}
+
 #[target_feature(enable = "avx2")]
-pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
+pub fn dot_wide<const QUERIES: usize>(weights: &[i16], q: &[&[i16]; QUERIES], out: &mut [i32]) {
+    let slots = weights.len() / (q[0].len());
+    let (twos, ones) = q.as_chunks::<2>();
+    for (q, out) in twos.iter().zip(out.chunks_mut(2 * slots)) {
+        dot_wide_by(weights, *q, out);
+    }
+    for q in ones.as_chunks::<1>().0 {
+        dot_wide_by(weights, *q, out);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn dot_wide_by<const QUERIES: usize>(weights: &[i16], q: [&[i16]; QUERIES], out: &mut [i32]) {
     let d = q[0].len();
     let slots = weights.len() / d;
     // What sums take of the sixteen registers: 2 a query and group.
@@ -169,8 +193,21 @@ fn dot_wide_of<const QUERIES: usize, const AT_ONCE: usize>(
 }
 
 #[target_feature(enable = "avx2")]
-pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
-    let d = q[0].len();
+pub fn dot_narrow<const QUERIES: usize>(weights: &[i8], q: &[&[u8]; QUERIES], out: &mut [i32]) {
+    let slots = weights.len() / (q[0].len() / 2);
+    let (twos, ones) = q.as_chunks::<2>();
+    for (q, out) in twos.iter().zip(out.chunks_mut(2 * slots)) {
+        dot_narrow_by(weights, *q, out);
+    }
+    for q in ones.as_chunks::<1>().0 {
+        dot_narrow_by(weights, *q, out);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn dot_narrow_by<const QUERIES: usize>(weights: &[i8], q: [&[u8]; QUERIES], out: &mut [i32]) {
+    let d = q[0].len() / 2;
     let slots = weights.len() / d;
     for (group, whole) in pieces(slots / GROUP, 2) {
         let (weights, out) = (&weights[group * GROUP * d..], &mut out[group * GROUP..]);
@@ -190,16 +227,15 @@ fn dot_narrow_of<const QUERIES: usize, const AT_ONCE: usize>(
     out: &mut [i32],
     slots: usize,
 ) {
-    let octets = q[0].len() / 8;
+    let octets = q[0].len() / 16;
     let groups: [_; AT_ONCE] = groups_of(weights, octets);
-    let q = q.map(|q| &q.as_chunks::<8>().0[..octets]);
+    let q = q.map(|q| &q.as_chunks::<16>().0[..octets]);
     let mut sums = [[[_mm256_setzero_si256(); 2]; AT_ONCE]; QUERIES];
     for octet in 0..octets {
         let mut both = [_mm256_setzero_si256(); QUERIES];
         for query in 0..QUERIES {
-            let eight = _mm256_set1_epi64x(i64::from_le_bytes(q[query][octet]));
             // Dimensions 0 to 3 twice, 4 to 7 twice: for both slots of each half.
-            both[query] = _mm256_unpacklo_epi32(eight, eight);
+            both[query] = repeat_sixteen(&q[query][octet]);
         }
         for group in 0..AT_ONCE {
             let weights = groups[group][octet].as_chunks::<32>().0;
@@ -222,17 +258,31 @@ fn dot_narrow_of<const QUERIES: usize, const AT_ONCE: usize>(
 }
 
 #[target_feature(enable = "avx2")]
-pub fn expand_wide(codes: &[u8], columns: usize, tables: &[[u8; 16]], out: &mut [i16]) {
-    let pairs = codes.chunks_exact(2 * columns).zip(out.chunks_exact_mut(2 * columns));
-    for ((codes, out), tables) in pairs.zip(tables.as_chunks::<2>().0) {
-        let (low, high) = (twice(tables, 0), twice(tables, 8));
-        for (codes, out) in codes.as_chunks::<64>().0.iter().zip(out.as_chunks_mut::<64>().0) {
-            let out = out.as_chunks_mut::<16>().0;
-            for (vector, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
-                let codes = load(codes);
-                let (low, high) = (_mm256_shuffle_epi8(low, codes), _mm256_shuffle_epi8(high, codes));
-                store_i16(&mut out[vector], _mm256_unpacklo_epi8(low, high));
-                store_i16(&mut out[2 + vector], _mm256_unpackhi_epi8(low, high));
+pub fn expand_values(codes: &[u8], columns: usize, tables: &Tables, Looked { wide, coarse, narrow }: Looked) {
+    expand_narrow(codes, columns, tables.narrow, narrow);
+    let quads = codes.chunks_exact(4 * columns).zip(wide.chunks_exact_mut(4 * columns));
+    let quads = quads.zip(coarse.chunks_exact_mut(4 * columns));
+    let tables = tables.lows.as_chunks::<4>().0.iter().zip(tables.highs.as_chunks::<4>().0);
+    for (((codes, wide), coarse), (lows, highs)) in quads.zip(tables) {
+        let (lows, highs) = (lows.as_chunks::<2>().0, highs.as_chunks::<2>().0);
+        let tables = [(twice(&lows[0]), twice(&highs[0])), (twice(&lows[1]), twice(&highs[1]))];
+        let codes = codes.as_chunks::<64>().0;
+        let vectors = 2 * columns / 64;
+        for (place, coarse) in coarse.as_chunks_mut::<128>().0.iter_mut().enumerate() {
+            let coarse = coarse.as_chunks_mut::<32>().0;
+            for half in 0..2 {
+                let mut both = [_mm256_setzero_si256(); 2];
+                for (pair, (low, high)) in tables.into_iter().enumerate() {
+                    let at = pair * vectors + place;
+                    let codes = load(&codes[at].as_chunks::<32>().0[half]);
+                    let (low, high) = (_mm256_shuffle_epi8(low, codes), _mm256_shuffle_epi8(high, codes));
+                    let wide = wide[64 * at..64 * (at + 1)].as_chunks_mut::<16>().0;
+                    store_weights(&mut wide[half], _mm256_unpacklo_epi8(low, high));
+                    store_weights(&mut wide[2 + half], _mm256_unpackhi_epi8(low, high));
+                    both[pair] = high;
+                }
+                store_weights(&mut coarse[half], _mm256_unpacklo_epi16(both[0], both[1]));
+                store_weights(&mut coarse[2 + half], _mm256_unpackhi_epi16(both[0], both[1]));
             }
         }
     }
@@ -243,7 +293,7 @@ pub fn expand_narrow(codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut
     let quads = codes.chunks_exact(4 * columns).zip(out.chunks_exact_mut(4 * columns));
     for ((codes, out), tables) in quads.zip(tables.as_chunks::<4>().0) {
         let [first, second] = [[tables[0], tables[1]], [tables[2], tables[3]]];
-        let (first, second) = (twice(&first, 0), twice(&second, 0));
+        let (first, second) = (twice(&first), twice(&second));
         let (upper, lower) = codes.split_at(2 * columns);
         let codes = upper.as_chunks::<64>().0.iter().zip(lower.as_chunks::<64>().0);
         for ((upper, lower), out) in codes.zip(out.as_chunks_mut::<128>().0) {
@@ -252,20 +302,29 @@ pub fn expand_narrow(codes: &[u8], columns: usize, tables: &[[u8; 8]], out: &mut
             for (vector, (upper, lower)) in codes.enumerate() {
                 let upper = _mm256_shuffle_epi8(first, load(upper));
                 let lower = _mm256_shuffle_epi8(second, load(lower));
-                store_i8(&mut out[vector], _mm256_unpacklo_epi16(upper, lower));
-                store_i8(&mut out[2 + vector], _mm256_unpackhi_epi16(upper, lower));
+                store_weights(&mut out[vector], _mm256_unpacklo_epi16(upper, lower));
+                store_weights(&mut out[2 + vector], _mm256_unpackhi_epi16(upper, lower));
             }
         }
     }
 }
 
 #[target_feature(enable = "avx2")]
-pub fn sums_wide(weights: &[i16], columns: usize, f: &[i16], out: &mut [i32]) {
-    for (vector, whole) in pieces(columns / GROUP, 8) {
-        if whole {
-            sums_wide_of::<8>(weights, columns, f, out, vector * GROUP);
-        } else {
-            sums_wide_of::<1>(weights, columns, f, out, vector * GROUP);
+pub fn sums_wide<const QUERIES: usize>(
+    weights: &[i16],
+    columns: usize,
+    f: [&[i16]; QUERIES],
+    out: &mut [i32],
+    stride: usize,
+) {
+    for (query, f) in f.into_iter().enumerate() {
+        let out = &mut out[query * stride..];
+        for (vector, whole) in pieces(columns / GROUP, 8) {
+            if whole {
+                sums_wide_of::<8>(weights, columns, f, out, vector * GROUP);
+            } else {
+                sums_wide_of::<1>(weights, columns, f, out, vector * GROUP);
+            }
         }
     }
 }
@@ -287,12 +346,21 @@ fn sums_wide_of<const VECTORS: usize>(weights: &[i16], columns: usize, f: &[i16]
 }
 
 #[target_feature(enable = "avx2")]
-pub fn sums_narrow(weights: &[i8], columns: usize, f: &[u8], out: &mut [i32]) {
-    for (vector, whole) in pieces(columns / GROUP, 8) {
-        if whole {
-            sums_narrow_of::<8>(weights, columns, f, out, vector * GROUP);
-        } else {
-            sums_narrow_of::<1>(weights, columns, f, out, vector * GROUP);
+pub fn sums_narrow<const QUERIES: usize>(
+    weights: &[i8],
+    columns: usize,
+    f: [&[u8]; QUERIES],
+    out: &mut [i32],
+    stride: usize,
+) {
+    for (query, f) in f.into_iter().enumerate() {
+        let out = &mut out[query * stride..];
+        for (vector, whole) in pieces(columns / GROUP, 8) {
+            if whole {
+                sums_narrow_of::<8>(weights, columns, f, out, vector * GROUP);
+            } else {
+                sums_narrow_of::<1>(weights, columns, f, out, vector * GROUP);
+            }
         }
     }
 }

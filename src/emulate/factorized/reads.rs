@@ -1,0 +1,34 @@
+//! What the passes over one tile's sums are told of each query that reads it.
+
+/// One query's read of one tile.
+#[derive(Debug, Clone, Copy)]
+pub struct TileRead {
+    /// Number of the query in its run.
+    pub query: usize,
+    /// Number of the query's token, and its slot.
+    pub token: usize,
+    pub newest: usize,
+    pub tile: usize,
+    /// Slots of the tile that hold a token.
+    pub occupied: usize,
+    /// Tokens between the query and the age of the weights.
+    pub later: f32,
+    /// The current's change in that time: [`super::cells::CellFactors::drift`] of the K and V arrays.
+    pub drift: [[f32; 3]; 2],
+}
+
+/// Normal numbers for some reads, one after another, and the standard deviations of a cell with a pulse and of the converter.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadNoise<'a> {
+    pub normals: &'a [f32],
+    pub sigmas: [f32; 2],
+}
+
+impl<'a> ReadNoise<'a> {
+    /// The numbers of read `number` of `count` columns, and their standard deviation with `on` pulses a column.
+    pub fn of(&self, number: usize, count: usize, on: f32) -> (&'a [f32], f32) {
+        let [cell, converter] = self.sigmas;
+        let normals = &self.normals[number * count..(number + 1) * count];
+        (normals, (on * cell * cell + converter * converter).sqrt())
+    }
+}
