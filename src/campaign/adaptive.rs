@@ -1,4 +1,4 @@
-//! The adaptive loop: simulate a batch, fit the surrogate, simulate next where it is least sure.
+//! The adaptive loop: simulate a batch, fit the surrogate, simulate next where that tells most of the ranges.
 //!
 //! Decisions depend on completed batches only, and within a batch on the order of its points, never on the order in which
 //! they ended: the same points come whatever the number of workers and however often the run was killed. It stops when three
@@ -18,7 +18,9 @@ use crate::spec::{AdaptiveSpec, ParameterSpec};
 use crate::sweep::sobol;
 
 /// Candidates that a batch is chosen from.
-const CANDIDATES: u64 = 3000;
+const CANDIDATES: u64 = 1024;
+/// Points that stand for the ranges when a batch is chosen.
+const REFERENCES: u64 = 512;
 /// Kernel, scales and degree are chosen anew after so many batches; between, only lengths and nugget follow.
 const CHOOSE_EVERY: usize = 4;
 
@@ -147,6 +149,8 @@ pub fn refine(
     let mut samples = measure(first, false, &mut simulated_s, &mut failed)?;
     let check = measure(check, true, &mut simulated_s, &mut failed)?;
     let options = Options { clip: spec.clip, seed: spec.seed };
+    let ranges = sobol(d, REFERENCES, rng::bits(spec.seed, 0, "adaptive", "references"));
+    let references: Vec<Vec<f64>> = ranges.into_iter().map(place).collect();
     let mut shape: Option<Shape> = None;
     let mut rounds: Vec<Round> = Vec::new();
     loop {
@@ -199,7 +203,7 @@ pub fn refine(
             return Ok(Refined { samples, surrogate, trace });
         }
         let knees = knees.into_iter().filter(|knee| !known.contains(&bits(&knee.at))).collect();
-        let batch = choose(&surrogate, candidates, knees, low, spec.batch.min(spec.max_points - tried));
+        let batch = choose(&surrogate, candidates, knees, &references, low, spec.batch.min(spec.max_points - tried));
         known.extend(batch.iter().map(|at| bits(at)));
         samples.extend(measure(batch, false, &mut simulated_s, &mut failed)?);
     }

@@ -1,15 +1,18 @@
-//! Where a batch of an adaptive sweep is simulated: where the surrogate's squared error is expected to be greatest.
+//! Where a batch of an adaptive sweep is simulated: where the mean squared error over the ranges is expected to fall most.
 //!
-//! Two kinds of places compete, both by what they may cost in mean squared error over the ranges:
+//! Two kinds of places compete, both by what they are worth in mean squared error over the ranges:
 //!
-//! * **candidates** spread over the ranges, by the surrogate's variance there, times how much greater the errors around are than it
-//!   predicts ([`Surrogate::misfit`]): a bend draws points that a stationary process alone would spread evenly;
+//! * **candidates** spread over the ranges, by what each tells of points that stand for the ranges ([`LookAhead`]), where the
+//!   surrogate's variance counts times how much greater the errors around are than it predicts ([`Surrogate::misfit`]): a bend draws
+//!   points that a stationary process alone would spread evenly;
 //! * **knees**, between a sample that stands at a plateau and the nearest one that does not. Where exactly the response comes to
 //!   stand still, and how sharply, no sample elsewhere tells. The surrogate's crossing is tried first; where a sample is
 //!   already, the next one goes a quarter of the way to the other side, so that a gap shrinks fourfold while all is as
 //!   predicted. What a knee may cost falls with the cube of its gap, so knees give way to the rest as they close.
+//!
+//! [`LookAhead`]: crate::fit::surrogate::LookAhead
 
-use crate::fit::surrogate::{Sample, Surrogate};
+use crate::fit::surrogate::{Place, Sample, Surrogate};
 
 use super::adaptive::LowFidelity;
 
@@ -22,9 +25,9 @@ const HALVINGS: u32 = 20;
 /// Share of the step from the sample to the plateau within which a prediction stands at the plateau.
 const STANDING: f64 = 1e-4;
 
-/// Somewhere to simulate.
+/// Where to look for a knee.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place {
+pub(super) struct Knee {
     /// One value per parameter.
     pub(super) at: Vec<f64>,
     /// What is not known there, in mean squared error over the ranges, in the measurement's unit squared.
@@ -32,7 +35,7 @@ pub(super) struct Place {
 }
 
 /// The knees that are not pinned down: between samples that stand still and those nearest to them that do not.
-pub(super) fn knees(surrogate: &Surrogate, samples: &[Sample], low: Option<&LowFidelity<'_>>) -> Vec<Place> {
+pub(super) fn knees(surrogate: &Surrogate, samples: &[Sample], low: Option<&LowFidelity<'_>>) -> Vec<Knee> {
     let plateau: Vec<Option<bool>> = samples.iter().map(|s| surrogate.plateau(s.value)).collect();
     let nearest = |from: usize, wanted: Option<bool>| {
         let others = (0..samples.len()).filter(|k| plateau[*k] == wanted);
@@ -67,41 +70,39 @@ pub(super) fn knees(surrogate: &Surrogate, samples: &[Sample], low: Option<&LowF
         // The response may run to the plateau on either side of that place: at most this much off there, none at both ends.
         let off = step * share.min(1.0 - share);
         let cost = off * off / 3.0 * gap.min(1.0).powi(from.at.len() as i32);
-        found.push(Place { at: between(share), cost });
+        found.push(Knee { at: between(share), cost });
     }
     found
 }
 
-/// The `count` places among `candidates` and `knees` that cost most together: after each choice, what it will explain of the
-/// others is taken off them.
+/// The `count` places among `candidates` and `knees` that are worth most together: after each choice, what it will tell of
+/// `references` and of the others is taken off them.
 pub(super) fn choose(
     surrogate: &Surrogate,
     candidates: Vec<Vec<f64>>,
-    knees: Vec<Place>,
+    knees: Vec<Knee>,
+    references: &[Vec<f64>],
     low: Option<&LowFidelity<'_>>,
     count: u64,
 ) -> Vec<Vec<f64>> {
-    let reach = surrogate.reach();
-    let cost = |at: &Vec<f64>| {
-        let sd = surrogate.predict(at, low.map(|low| low(at))).sd;
-        sd * sd * surrogate.misfit(at) * reach
-    };
-    let costs: Vec<f64> = candidates.iter().map(cost).collect();
-    // Knees stand behind the candidates: what is simulated there tells of the candidates, too.
-    let mut places = candidates;
-    let candidates = places.len();
-    places.extend(knees.iter().map(|knee| knee.at.clone()));
-    let mut ahead = surrogate.look_ahead(&places);
+    let place = |at: Vec<f64>| Place { low: low.map(|low| low(&at)), at };
+    // Knees stand behind the candidates: what is simulated there tells of the ranges, too.
+    let first_knee = candidates.len();
+    let places: Vec<Place> =
+        candidates.into_iter().chain(knees.iter().map(|knee| knee.at.clone())).map(place).collect();
+    let references: Vec<Place> = references.iter().cloned().map(place).collect();
+    let mut ahead = surrogate.look_ahead(&places, &references);
     let mut open: Vec<usize> = (0..places.len()).collect();
     let mut batch = Vec::new();
     while (batch.len() as u64) < count {
-        let left = |k: usize| if k < candidates { costs[k] * ahead.left(k) } else { knees[k - candidates].cost };
+        let worth = |k: usize| ahead.gain(k) + k.checked_sub(first_knee).map_or(0.0, |knee| knees[knee].cost);
+        let worths: Vec<f64> = open.iter().map(|k| worth(*k)).collect();
         // The last of equals would do as well; what matters is that it is always the same one.
-        let worst = (0..open.len()).max_by(|a, b| left(open[*a]).total_cmp(&left(open[*b])));
-        let Some(worst) = worst else { break };
-        let chosen = open.swap_remove(worst);
+        let best = (0..open.len()).max_by(|a, b| worths[*a].total_cmp(&worths[*b]));
+        let Some(best) = best else { break };
+        let chosen = open.swap_remove(best);
         ahead.choose(chosen);
-        batch.push(places[chosen].clone());
+        batch.push(places[chosen].at.clone());
     }
     batch
 }
@@ -120,7 +121,7 @@ mod tests {
         (Surrogate::fit(&AXIS, &samples, &OPTIONS, None).unwrap(), samples)
     }
 
-    fn sorted(places: Vec<Place>) -> Vec<(f64, f64)> {
+    fn sorted(places: Vec<Knee>) -> Vec<(f64, f64)> {
         let mut all: Vec<(f64, f64)> = places.into_iter().map(|place| (place.at[0], place.cost)).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         all
@@ -152,7 +153,8 @@ mod tests {
         let (surrogate, samples) = fitted(&[0.0, 30.0, 45.0, 55.0, 70.0, 100.0], |x| (x - 20.0).clamp(0.0, 60.0));
         let candidates: Vec<Vec<f64>> = (1..100).map(|k| vec![f64::from(k) + 0.5]).collect();
         let open = knees(&surrogate, &samples, None);
-        let batch = choose(&surrogate, candidates, open, None, 4);
+        let references: Vec<Vec<f64>> = (0..50).map(|k| vec![2.0 * f64::from(k)]).collect();
+        let batch = choose(&surrogate, candidates, open, &references, None, 4);
         // On a plain line only the knees are open.
         assert!((batch[0][0] - 20.0).abs() < 0.1 || (batch[0][0] - 80.0).abs() < 0.1, "{batch:?}");
         assert!((batch[0][0] + batch[1][0] - 100.0).abs() < 0.2, "{batch:?}");
@@ -160,6 +162,6 @@ mod tests {
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), 4);
-        assert!(choose(&surrogate, Vec::new(), Vec::new(), None, 4).is_empty());
+        assert!(choose(&surrogate, Vec::new(), Vec::new(), &[vec![50.0]], None, 4).is_empty());
     }
 }

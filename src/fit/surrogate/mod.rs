@@ -10,13 +10,15 @@
 
 mod kernel;
 mod knees;
+mod look_ahead;
 mod process;
 mod tune;
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 pub use kernel::Kernel;
+pub use look_ahead::LookAhead;
 pub use process::{Hyperparameters, Prediction, Process};
 
 use crate::Result;
@@ -34,7 +36,7 @@ const CLIP_SLACK: f64 = 1e-3;
 /// Greatest squared error over its predicted variance that one sample's counts as.
 const MOST_MISFIT: f64 = 1e6;
 /// What the expectation that errors are as predicted weighs, in samples.
-const PRIOR_WEIGHT: f64 = 0.01;
+const PRIOR_WEIGHT: f64 = 0.001;
 /// Where the search for what is not straight along an axis begins, in deviations of the line.
 const FIRST_BEND: f64 = 0.02;
 
@@ -56,6 +58,15 @@ pub struct Sample {
     pub low: Option<f64>,
     /// The measured value.
     pub value: f64,
+}
+
+/// A point that could be simulated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// One value per axis, in base units.
+    pub at: Vec<f64>,
+    /// What the low fidelity says there, if there is one.
+    pub low: Option<f64>,
 }
 
 /// How a surrogate is made.
@@ -261,24 +272,24 @@ impl Surrogate {
         sum / weights
     }
 
-    /// Share of the ranges, in volume, that one sample tells of.
-    pub fn reach(&self) -> f64 {
-        let hyper = &self.shape.hyper;
-        // The integral of a squared exponential of that length; a line is known as a whole.
-        let along = |(length, bend): (&f64, &Option<f64>)| match bend {
-            Some(_) => 1.0,
-            None => (length * std::f64::consts::TAU.sqrt()).min(1.0),
+    /// What simulating one of `places` after the other would tell of `references`, which stand for the ranges.
+    pub fn look_ahead(&self, places: &[Place], references: &[Place]) -> LookAhead<'_> {
+        let told = |places: &[Place]| {
+            let one = |place: &Place| {
+                let unit = unit(&self.axes, &self.shape.logarithmic, &place.at);
+                let trend = terms(&unit, place.low.map(|low| low / self.low_scale), self.shape.degree);
+                (unit, trend)
+            };
+            self.process.told(places.iter().map(one).collect())
         };
-        hyper.lengths.iter().zip(&hyper.bends).map(along).product()
-    }
-
-    /// What simulating one of `places` after the other leaves of the others' uncertainty.
-    pub fn look_ahead(&self, places: &[Vec<f64>]) -> LookAhead<'_> {
-        let at: Vec<Vec<f64>> = places.iter().map(|at| unit(&self.axes, &self.shape.logarithmic, at)).collect();
-        let told: Vec<DVector<f64>> = at.iter().map(|at| self.process.told(at)).collect();
-        let hyper = &self.shape.hyper;
-        let open = at.iter().zip(&told).map(|(at, told)| (hyper.covariance(at, at) - told.norm_squared()).max(0.0));
-        LookAhead { hyper, before: open.collect(), explained: vec![Vec::new(); at.len()], at, told }
+        // What is surely beyond a bound costs nothing, however uncertain the latent response is there.
+        let weight = |place: &Place| {
+            let (latent, smooth) = (self.latent(&place.at, place.low).sd, self.smooth(&place.at, place.low).sd);
+            if latent > 0.0 { self.misfit(&place.at) * (smooth / latent).powi(2) } else { 0.0 }
+        };
+        let weights: Vec<f64> = references.iter().map(weight).collect();
+        let unit = self.process.variance() * self.scale * self.scale;
+        LookAhead::new(&self.process, told(places), &told(references), &weights, unit)
     }
 
     /// Root mean square of the leave-one-out errors, in the measurement's unit.
@@ -325,40 +336,6 @@ impl Surrogate {
             _ => inside.next().map(|(error, sd)| (self.scale * error + knee, self.scale * sd)),
         };
         samples.iter().zip(knees).filter_map(one).collect()
-    }
-}
-
-/// Places that may be simulated together, and what those chosen so far tell of the rest (a pivoted Cholesky factorization of
-/// their posterior covariance; what samples between two places already tell of both, neither tells of the other).
-pub struct LookAhead<'a> {
-    hyper: &'a Hyperparameters,
-    at: Vec<Vec<f64>>,
-    told: Vec<DVector<f64>>,
-    /// Variances before any is chosen, in those of the process.
-    before: Vec<f64>,
-    /// Per place and choice, the square root of the variance that it explains, signed.
-    explained: Vec<Vec<f64>>,
-}
-
-impl LookAhead<'_> {
-    /// Takes note that the place at `index` is simulated.
-    pub fn choose(&mut self, index: usize) {
-        let left = self.before[index] * self.left(index) + self.hyper.nugget;
-        if !(left > 0.0) {
-            return;
-        }
-        let of = self.explained[index].clone();
-        for k in 0..self.at.len() {
-            let covariance = self.hyper.covariance(&self.at[k], &self.at[index]) - self.told[k].dot(&self.told[index]);
-            let known: f64 = self.explained[k].iter().zip(&of).map(|(a, b)| a * b).sum();
-            self.explained[k].push((covariance - known) / left.sqrt());
-        }
-    }
-
-    /// Share of the variance at the place at `index` that the chosen ones leave.
-    pub fn left(&self, index: usize) -> f64 {
-        let explained: f64 = self.explained[index].iter().map(|part| part * part).sum();
-        if self.before[index] > 0.0 { (1.0 - explained / self.before[index]).max(0.0) } else { 0.0 }
     }
 }
 

@@ -80,6 +80,22 @@ pub struct Prediction {
     pub sd: f64,
 }
 
+/// Places, and what the points of a process tell of them: the covariance of two of them falls by the product of their columns in
+/// `points`, and rises again by that in `trend`, for its coefficients are not known either.
+#[derive(Debug, Clone)]
+pub struct Told {
+    at: Vec<Vec<f64>>,
+    points: DMatrix<f64>,
+    trend: DMatrix<f64>,
+}
+
+impl Told {
+    /// Number of places.
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+}
+
 impl Process {
     /// Conditions on `observed` at `points` with trend values `trend` (one row per point); `None` if the correlation or
     /// the trend is singular, or there are no more points than trend terms.
@@ -144,6 +160,11 @@ impl Process {
         &self.hyper
     }
 
+    /// Variance that covariances are shares of.
+    pub fn variance(&self) -> f64 {
+        self.variance
+    }
+
     /// Standard deviation of the noise that it was found to have.
     pub fn noise(&self) -> f64 {
         (self.variance * self.hyper.nugget).sqrt()
@@ -162,13 +183,30 @@ impl Process {
         Prediction { mean, sd: (self.variance * share.max(0.0)).sqrt() }
     }
 
-    /// What the points tell of `at`: two points' posterior covariance, known trend taken for granted, is their covariance less the
-    /// product of these.
-    pub fn told(&self, at: &[f64]) -> DVector<f64> {
-        let mut told =
-            DVector::from_iterator(self.points.len(), self.points.iter().map(|p| self.hyper.covariance(p, at)));
-        self.factor.l_dirty().solve_lower_triangular_mut(&mut told);
-        told
+    /// What the points tell of places, each with its trend's terms.
+    pub fn told(&self, places: Vec<(Vec<f64>, Vec<f64>)>) -> Told {
+        let (at, trends): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+        let mut points =
+            DMatrix::from_fn(self.points.len(), at.len(), |i, j| self.hyper.covariance(&self.points[i], &at[j]));
+        let mut trend = DMatrix::from_fn(self.coefficients.len(), at.len(), |i, j| trends[j][i]);
+        trend.gemm_tr(-1.0, &self.solved_trend, &points, 1.0);
+        self.factor.l_dirty().solve_lower_triangular_mut(&mut points);
+        self.trend_factor.l_dirty().solve_lower_triangular_mut(&mut trend);
+        Told { at, points, trend }
+    }
+
+    /// Posterior covariance of two places of `told`, in the process' variance.
+    pub fn posterior(&self, told: &Told, i: usize, j: usize) -> f64 {
+        self.hyper.covariance(&told.at[i], &told.at[j]) - told.points.column(i).dot(&told.points.column(j))
+            + told.trend.column(i).dot(&told.trend.column(j))
+    }
+
+    /// Posterior covariance of every place of `a` (rows) with every one of `b`, in the process' variance.
+    pub fn posteriors(&self, a: &Told, b: &Told) -> DMatrix<f64> {
+        let mut all = DMatrix::from_fn(a.len(), b.len(), |i, j| self.hyper.covariance(&a.at[i], &b.at[j]));
+        all.gemm_tr(-1.0, &a.points, &b.points, 1.0);
+        all.gemm_tr(1.0, &a.trend, &b.trend, 1.0);
+        all
     }
 
     /// For every point, the error (prediction less observation) that it has if it is left out, and its predicted standard
