@@ -8,7 +8,7 @@ use super::cells::{CellFactors, Scales};
 use super::curve::{Curve, Steps};
 use super::lanes::{Machine, Vectorized, nearest};
 use super::pairs::bow;
-use super::reads::{ReadNoise, TileRead};
+use super::reads::{Aging, ReadNoise, TileRead};
 use super::response::{RawSums, Response, Widths, current_of, lanes_of, varied};
 use super::simd::{Factors, Isa, LANES, Looked, Tables, Totals, key_place};
 use super::{Budget, Refusal};
@@ -318,7 +318,6 @@ impl<'a> Vectorized for KeyPass<'a> {
         let cells = &self.factors.cells;
         let (slots, count) = (self.slots, self.reads.len());
         let [per_window, per_dimension] = [1.0 / self.window, 1.0 / self.factors.d];
-        let lane = m.load(&std::array::from_fn(|lane| lane as f32));
         let row = |sums: &'a [i32], number: usize| lanes_of(sums, number * slots, slots);
         let KeySums { current, conductance, edge, coarse, deltas } = self.sums;
         let [rests, changes, missed] = self.rests.map(|rests| rests.as_chunks::<LANES>().0);
@@ -329,8 +328,7 @@ impl<'a> Vectorized for KeyPass<'a> {
             // misses.
             let share = query.share * per_dimension;
             let missing = read.later * query.lengthened * per_dimension;
-            // The first slot's age, below 0 where that was written a window before.
-            let first_age = read.newest as f32 - self.first_slot as f32;
+            let aging = Aging { first: read.newest as f32 - self.first_slot as f32, window: self.window };
             let whole = row(current, number);
             // What is not summed has a factor of 0: any numbers do.
             let or_whole = |sums: &'a [i32], number| if sums.is_empty() { whole } else { row(sums, number) };
@@ -345,8 +343,7 @@ impl<'a> Vectorized for KeyPass<'a> {
             for (block, ((driven, (((current, conductance), (coarse, bowed)), edge)), ((rest, change), missed))) in
                 blocks.enumerate()
             {
-                let age = m.sub(m.splat(first_age - (block * LANES) as f32), lane);
-                let age = m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)));
+                let age = aging.ages(m, block * LANES);
                 let rest = m.add_product(m.load(rest), m.load(change), age);
                 let mut sums = RawSums {
                     current: m.integers(current),

@@ -3,7 +3,7 @@
 //! [`super::TableModel`] evaluates every cell of every read in double precision and is the reference. This engine takes the
 //! same table apart once (`cells`), so that a read needs products of integers only: stored codes are looked up as weights of
 //! their age, a run of queries at a time, and multiplied with pulse widths (`keys`, `values`). S stays within 0.1 % of full
-//! scale of the per-cell evaluation, at 0.007 % rms on generic28's table and 0.010 % on sky130's (`make bench-torch` prints both); phi and
+//! scale of the per-cell evaluation, at 0.005 % rms on generic28's table and 0.010 % on sky130's (`make bench-torch` prints both); phi and
 //! signed outputs too, but where a converter is steeper than its full scale over its range, as at a dead zone's ends, that steepness
 //! multiplies it. What cannot be taken apart is refused with the reason, and [`super::run`]
 //! then evaluates cell by cell.
@@ -12,7 +12,7 @@
 //! those two sums, one per cell and write (`noise`).
 //!
 //! Equal inputs give equal bits on any processor and number of threads, in prefill and in decode: integers are exact, and
-//! single precision is evaluated in one order everywhere (`simd`, `lanes`).
+//! single precision is evaluated in one order everywhere, with products fused (`simd`, `lanes`).
 
 mod aligned;
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@
 //! They see `min(w_i, w_j)` of each other ([`crate::emulate::LineSums`]). In `w` and the bow `b = 4 w (1 - w)`, which full
 //! pulses have not, `int_0^w_i min(t, w_j) dt` is close to `w_i w_j / 2 + turn (w_i b_j - b_i w_j)`, and `min` to
 //! `w_i w_j + beta (w_i b_j + b_i w_j) + gamma b_i b_j`, coefficients by least squares over all pairs of widths. So two more narrow
-//! sums, `sum b I` and `sum b g`, tell pairs apart.
+//! sums, `sum b I`, of the high bytes of `I`'s wide integers, and `sum b g`, tell pairs apart.
 
 use super::least_squares::fit;
 

@@ -1,5 +1,18 @@
 //! What the passes over one tile's sums are told of each query that reads it.
 
+use super::lanes::Machine;
+use super::simd::LANES;
+
+/// The numbers of lanes.
+const COUNTED: [f32; LANES] = {
+    let (mut counted, mut lane) = ([0.0; LANES], 0);
+    while lane < LANES {
+        counted[lane] = lane as f32;
+        lane += 1;
+    }
+    counted
+};
+
 /// One query's read of one tile.
 #[derive(Debug, Clone, Copy)]
 pub struct TileRead {
@@ -30,5 +43,28 @@ impl<'a> ReadNoise<'a> {
         let [cell, converter] = self.sigmas;
         let normals = &self.normals[number * count..(number + 1) * count];
         (normals, (on * cell * cell + converter * converter).sqrt())
+    }
+}
+
+/// The ages of a tile's rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Aging {
+    /// Of the first row, below 0 where that was written a window before.
+    pub first: f32,
+    pub window: f32,
+}
+
+impl Aging {
+    /// Ages of the sixteen rows from `row` on, as shares of the window.
+    #[inline(always)]
+    pub fn shares<M: Machine>(self, m: M, row: usize) -> M::Lanes {
+        m.scale(self.ages(m, row), 1.0 / self.window)
+    }
+
+    /// The same in tokens.
+    #[inline(always)]
+    pub fn ages<M: Machine>(self, m: M, row: usize) -> M::Lanes {
+        let age = m.sub(m.splat(self.first - row as f32), m.load(&COUNTED));
+        m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)))
     }
 }

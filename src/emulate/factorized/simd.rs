@@ -2,7 +2,7 @@
 //!
 //! Every loop is integer arithmetic that cannot overflow within the stated limits, so all instruction sets give equal
 //! bits. What is in single precision is written once, on a [`super::lanes::Machine`] of sixteen lanes, whose operations give equal bits
-//! everywhere: there is no fused multiply-add, and sums have one order.
+//! everywhere: products are fused where the code says so and nowhere else, and sums have one order.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;

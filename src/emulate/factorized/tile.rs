@@ -3,7 +3,7 @@
 use super::engine::{Factorized, Kept, Work};
 use super::keys::KeyPass;
 use super::noise::{Draw, of_tile};
-use super::reads::{ReadNoise, TileRead};
+use super::reads::{Aging, ReadNoise, TileRead};
 use super::simd::Tables;
 use super::store::Store;
 use super::values::{Pulses, ValuePass};
@@ -74,7 +74,11 @@ impl Factorized {
         let (first_row, first_column) = (tile * self.rows, tile * self.columns);
         pulses.resize_with(pulses.len().max(reads.len()), Pulses::default);
         let pulses = &mut pulses[..reads.len()];
-        self.values.drive(self.isa, reads.iter().map(|read| driven[read.query].as_slice()), rows, pulses);
+        let (first_slot, window) = ((tile * self.tile_tokens) as f32, self.budget.window as f32);
+        for (read, pulses) in reads.iter().zip(&mut *pulses) {
+            let aging = store.spread.is_some().then_some(Aging { first: read.newest as f32 - first_slot, window });
+            self.values.drive(self.isa, &driven[read.query], aging, pulses);
+        }
         let summed = match (codes, &*pulses) {
             (Some((codes, tables)), [pulses]) => {
                 self.values.sum_codes(self.isa, codes, self.columns, tables, pulses, sums)
@@ -85,18 +89,6 @@ impl Factorized {
             self.values.sum(self.isa, weights, self.columns, pulses, sums);
         }
         if let Some([_, values]) = &store.spread {
-            for (read, pulses) in reads.iter().zip(&mut *pulses) {
-                let ages = (0..rows).map(|row| {
-                    let slot = tile * self.tile_tokens + row;
-                    // Rows that only fill up a tile drive nothing, whatever their age.
-                    if slot <= read.newest {
-                        read.newest - slot
-                    } else {
-                        (read.newest + self.budget.window).saturating_sub(slot)
-                    }
-                });
-                self.values.age_pulses(ages, self.budget.window, pulses);
-            }
             let cells = first_row * self.columns..(first_row + rows) * self.columns;
             sums.add_spread(self.isa, [&values[0][cells.clone()], &values[1][cells]], self.columns, pulses);
         }

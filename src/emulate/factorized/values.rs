@@ -8,7 +8,7 @@ use super::curve::{Curve, Steps};
 use super::keys::{Drives, KeyFactors, by_widths_and_bows, each_of};
 use super::lanes::{Machine, Vectorized, nearest, word};
 use super::pairs::bow;
-use super::reads::{ReadNoise, TileRead};
+use super::reads::{Aging, ReadNoise, TileRead};
 use super::response::{RawSums, Response, Widths, current_of, lanes_of, varied};
 use super::simd::{Factors, Isa, LANES, Looked, Tables, Totals, WIDE_ROWS};
 use super::{Budget, Refusal};
@@ -167,23 +167,13 @@ impl ValueFactors {
         Drives::new(|s| word(fields(s)), keys.span()).ok_or_else(|| Refusal::new("pulses are longer than its words"))
     }
 
-    /// Some queries' pulses for a tile from those words, of whole lanes of `rows`.
-    pub fn drive<'a>(&self, isa: Isa, driven: impl Iterator<Item = &'a [u32]>, rows: usize, pulses: &mut [Pulses]) {
-        for (driven, pulses) in driven.zip(pulses) {
-            let Pulses { wide, narrow, bows, edge, .. } = &mut *pulses;
-            wide.resize(rows, 0);
-            [narrow, bows, edge].into_iter().for_each(|bytes| bytes.resize(rows, 0));
-            isa.run(PulsePass { cells: &self.cells, driven, pulses });
-        }
-    }
-
-    /// Weights the pulses by age, as a share of the window; for the cells of a die.
-    pub fn age_pulses(&self, ages: impl Iterator<Item = usize>, window: usize, pulses: &mut Pulses) {
-        let per_token = 1.0 / window as f32;
-        pulses.aged.clear();
-        pulses.aged.extend(
-            pulses.wide.iter().zip(ages).map(|(wide, age)| nearest(f32::from(*wide) * (age as f32 * per_token)) as i16),
-        );
+    /// A query's pulses for a tile from those words, of whole lanes of rows; of a die, weighted by age too.
+    pub fn drive(&self, isa: Isa, driven: &[u32], aging: Option<Aging>, pulses: &mut Pulses) {
+        let Pulses { wide, narrow, bows, edge, aged, .. } = &mut *pulses;
+        wide.resize(driven.len(), 0);
+        [narrow, bows, edge].into_iter().for_each(|bytes| bytes.resize(driven.len(), 0));
+        aged.resize(if aging.is_some() { driven.len() } else { 0 }, 0);
+        isa.run(PulsePass { cells: &self.cells, driven, aging, pulses });
     }
 
     /// The factors of the cells.
@@ -236,6 +226,7 @@ impl Sums {
 struct PulsePass<'a> {
     cells: &'a CellFactors,
     driven: &'a [u32],
+    aging: Option<Aging>,
     pulses: &'a mut Pulses,
 }
 
@@ -244,14 +235,20 @@ impl Vectorized for PulsePass<'_> {
 
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
-        let Pulses { wide, narrow, bows, edge, response, phi, shares, .. } = self.pulses;
+        let Pulses { wide, narrow, bows, edge, aged, response, phi, shares } = self.pulses;
+        let mut aged = aged.as_chunks_mut::<LANES>().0.iter_mut();
         let parts = narrow.as_chunks_mut::<LANES>().0.iter_mut().zip(edge.as_chunks_mut::<LANES>().0);
         let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(parts.zip(bows.as_chunks_mut::<LANES>().0));
         // Integers below 2^24, so that any order of adding gives the same.
         let none = m.splat(0.0);
         let (mut lengthened, mut width, mut share, mut bow, mut square) = (none, none, none, none, none);
-        for (words, (wide, ((narrow, edge), bows))) in self.driven.as_chunks::<LANES>().0.iter().zip(parts) {
+        let words = self.driven.as_chunks::<LANES>().0.iter().enumerate();
+        for ((block, words), (wide, ((narrow, edge), bows))) in words.zip(parts) {
             let [wide, narrow, edge, bows] = m.split(words, wide, [narrow, edge, bows]);
+            if let (Some(aging), Some(aged)) = (self.aging, aged.next()) {
+                let whole = m.to_integers(m.mul(wide, aging.shares(m, block * LANES)));
+                aged.iter_mut().zip(whole).for_each(|(to, whole)| *to = whole as i16);
+            }
             lengthened = m.add(lengthened, wide);
             width = m.add(width, narrow);
             share = m.add(share, edge);

@@ -4,7 +4,8 @@
 //! * calling a function that is compiled for AVX2 needs a processor that has it and FMA: this is what an [`Avx2`] stands for, which
 //!   is made by [`Avx2::detect`] only, after the processor said so;
 //! * loads and stores by pointer: each is made from a reference to an array of exactly the size that is read or written, and
-//!   the unaligned instructions are used; a lookup's places are limited to the table before.
+//!   the unaligned instructions are used; a lookup's places are limited to the table before. With AVX-512, sums go through weights by
+//!   pointers: what they reach is asserted before, or stands as the function's obligation.
 #![allow(unsafe_code)]
 
 mod lanes;
