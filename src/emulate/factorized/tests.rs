@@ -20,7 +20,8 @@ fn options() -> Options {
 }
 
 fn array(options: &Options) -> Factorized {
-    let table = synthetic::table().unwrap();
+    let mut table = synthetic::table().unwrap();
+    table.column_v.rows = table.column_v.rows.max(options.tile_tokens as u32);
     Factorized::new(&TableModel::new(&table, options, Vec::new()).unwrap(), options, D).unwrap()
 }
 
@@ -272,7 +273,8 @@ fn prefill_decode_threads_and_processors_give_equal_bits() {
     let x = inputs(1, 2 * tokens, D);
     let single = |x: &[f64]| -> Vec<f32> { x.iter().map(|x| *x as f32).collect() };
     let (q, k, v) = (single(&x.q), single(&x.k), single(&x.v));
-    for (window, tile_tokens) in [(160usize, 64usize), (100, 64), (96, 20)] {
+    // Tiles of more rows than wide sums take at once, too.
+    for (window, tile_tokens) in [(160usize, 64usize), (100, 64), (96, 20), (160, 128)] {
         let tiles = window.div_ceil(tile_tokens);
         let array = array(&Options { window, tile_tokens, tiles, ..options() });
         let prefill = |array: &Factorized, threads: usize| {

@@ -86,6 +86,9 @@ impl Factorized {
             _ => false,
         };
         if !summed {
+            if let Some((codes, tables)) = codes {
+                self.values.look_up(self.isa, codes, self.columns, tables, weights);
+            }
             self.values.sum(self.isa, weights, self.columns, pulses, sums);
         }
         if let Some([_, values]) = &store.spread {
