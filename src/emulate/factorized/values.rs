@@ -160,8 +160,9 @@ impl ValueFactors {
                 return [0; 4];
             }
             let [tau, share] = self.cells.drive(phi);
+            // Edges may take all of the shortest pulses.
             let [wide, narrow, share] =
-                [(phi + tau) * FULL_WIDE, phi * FULL_NARROW, share * FULL_NARROW].map(|x| nearest(x) as u32);
+                [(phi + tau) * FULL_WIDE, phi * FULL_NARROW, share * FULL_NARROW].map(|x| nearest(x).max(0) as u32);
             [wide, narrow, share, u32::from(bow(narrow as u8, FULL_NARROW as u8))]
         };
         Drives::new(|s| word(fields(s)), keys.span()).ok_or_else(|| Refusal::new("pulses are longer than its words"))
