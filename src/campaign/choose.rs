@@ -7,8 +7,9 @@
 //!   points that a stationary process alone would spread evenly;
 //! * **knees**, between a sample that stands at a plateau and the nearest one that does not. Where exactly the response comes to
 //!   stand still, and how sharply, no sample elsewhere tells. The surrogate's crossing is tried first; where a sample is
-//!   already, the next one goes a quarter of the way to the other side, so that a gap shrinks fourfold while all is as
-//!   predicted. What a knee may cost falls with the cube of its gap, so knees give way to the rest as they close.
+//!   already, the next one goes close to it if it stands where the smooth part of the response meets the plateau (a bend that
+//!   does not show there is a narrow one), and else a quarter of the way to the other side, so that a gap shrinks fourfold while
+//!   all is as predicted. What a knee may cost falls with the cube of its gap, so knees give way to the rest as they close.
 //!
 //! [`LookAhead`]: crate::fit::surrogate::LookAhead
 
@@ -18,8 +19,11 @@ use super::adaptive::LowFidelity;
 
 /// A crossing as near to one of the two samples as this share of their distance is as good as simulated.
 const NEAR: f64 = 0.1;
-/// How far from that sample the next one goes.
+/// How far from that sample the next one goes: if it is no surprise, and if it is one.
+const CLOSE: f64 = 1.0 / 16.0;
 const QUARTER: f64 = 0.25;
+/// Share of the step to the plateau from which on what the smooth part misses of a standing sample is a surprise.
+const SURPRISE: f64 = 0.01;
 /// Halvings of the gap that locate the crossing.
 const HALVINGS: u32 = 20;
 /// Share of the step from the sample to the plateau within which a prediction stands at the plateau.
@@ -55,17 +59,19 @@ pub(super) fn knees(surrogate: &Surrogate, samples: &[Sample], low: Option<&LowF
         let stands = |share: f64| {
             let at = between(share);
             let low = low.map(|low| low(&at));
-            (surrogate.predict(&at, low).mean - to.value).abs() <= STANDING * step
+            (surrogate.smooth(&at, low).mean - to.value).abs() <= STANDING * step
         };
         let (mut near, mut far) = (0.0, 1.0);
         for _ in 0..HALVINGS {
             let middle = 0.5 * (near + far);
             if stands(middle) { far = middle } else { near = middle }
         }
+        let surprise = (surrogate.smooth(&to.at, to.low).mean - to.value).abs() > SURPRISE * step;
+        let reach = if surprise { QUARTER } else { CLOSE };
         let share = match far {
-            crossing if crossing < NEAR => QUARTER,
-            crossing if crossing > 1.0 - NEAR => 1.0 - QUARTER,
-            crossing => crossing,
+            crossing if crossing < NEAR => reach,
+            crossing if crossing > 1.0 - NEAR => 1.0 - reach,
+            crossing => crossing * (1.0 - CLOSE),
         };
         // The response may run to the plateau on either side of that place: at most this much off there, none at both ends.
         let off = step * share.min(1.0 - share);
@@ -128,24 +134,33 @@ mod tests {
     }
 
     #[test]
-    fn a_knee_is_looked_for_where_the_line_meets_the_plateau_then_a_quarter_on() {
+    fn a_knee_is_looked_for_close_to_where_the_line_meets_the_plateau_and_a_quarter_on_after_a_surprise() {
         // A line from (20, 0) to (80, 60).
         let clipped_line = |x: f64| (x - 20.0).clamp(0.0, 60.0);
-        let (surrogate, samples) = fitted(&[0.0, 30.0, 45.0, 55.0, 70.0, 100.0], clipped_line);
-        let found = sorted(knees(&surrogate, &samples, None));
-        // From 30 down to 0 the line is at zero after a third: 10 may be missed by 10 * 1/3 of the value over a gap of 0.3.
         let cost = |step: f64, share: f64, gap: f64| (step * share).powi(2) / 3.0 * gap;
-        let expected = [(20.0, cost(10.0, 1.0 / 3.0, 0.3)), (80.0, cost(10.0, 1.0 / 3.0, 0.3))];
-        for ((x, found), (expected_x, expected)) in found.iter().zip(expected) {
-            assert!((x - expected_x).abs() < 0.1 && (found / expected - 1.0).abs() < 0.05, "{x} {found} {expected}");
-        }
-        let (surrogate, samples) = fitted(&[0.0, 20.0, 30.0, 45.0, 55.0, 70.0, 80.0, 100.0], clipped_line);
-        let found = sorted(knees(&surrogate, &samples, None));
-        assert_eq!(found.len(), 2);
-        for ((x, found), expected_x) in found.iter().zip([22.5, 77.5]) {
-            let expected = cost(10.0, 0.25, 0.1);
-            assert!((x - expected_x).abs() < 0.1 && (found / expected - 1.0).abs() < 0.05, "{x} {found} {expected}");
-        }
+        let expect = |points: &[f64], response: &dyn Fn(f64) -> f64, expected: [(f64, f64); 2]| {
+            let (surrogate, samples) = fitted(points, response);
+            let found = sorted(knees(&surrogate, &samples, None));
+            assert_eq!(found.len(), 2);
+            for ((x, found), (expected_x, expected)) in found.iter().zip(expected) {
+                assert!(
+                    (x - expected_x).abs() < 0.1 && (found / expected - 1.0).abs() < 0.05,
+                    "{x} {found} {expected}"
+                );
+            }
+        };
+        // From 30 down to 0 the line is at zero after a third, and a sixteenth of that before: what the value steps by, 10, may be
+        // missed by that share over a gap of 0.3.
+        let (share, off) = (1.0 / 3.0 * 15.0 / 16.0, cost(10.0, 1.0 / 3.0 * 15.0 / 16.0, 0.3));
+        let expected = [(30.0 - 30.0 * share, off), (70.0 + 30.0 * share, off)];
+        expect(&[0.0, 30.0, 45.0, 55.0, 70.0, 100.0], &clipped_line, expected);
+        let off = cost(10.0, 1.0 / 16.0, 0.1);
+        let expected = [(20.0 + 10.0 / 16.0, off), (80.0 - 10.0 / 16.0, off)];
+        expect(&[0.0, 20.0, 30.0, 45.0, 55.0, 70.0, 80.0, 100.0], &clipped_line, expected);
+        // Where the line comes to stand still at once, 4 before it would.
+        let sudden = |x: f64| if x < 25.0 { 0.0 } else { clipped_line(x) };
+        let expected = [(24.0 + 6.0 / 4.0, cost(10.0, 0.25, 0.06)), (80.0 - 10.0 / 16.0, off)];
+        expect(&[0.0, 24.0, 30.0, 45.0, 55.0, 70.0, 80.0, 100.0], &sudden, expected);
     }
 
     #[test]
@@ -156,7 +171,8 @@ mod tests {
         let references: Vec<Vec<f64>> = (0..50).map(|k| vec![2.0 * f64::from(k)]).collect();
         let batch = choose(&surrogate, candidates, open, &references, None, 4);
         // On a plain line only the knees are open.
-        assert!((batch[0][0] - 20.0).abs() < 0.1 || (batch[0][0] - 80.0).abs() < 0.1, "{batch:?}");
+        let close = 10.0 / 16.0;
+        assert!((batch[0][0] - 20.0 - close).abs() < 0.1 || (batch[0][0] - 80.0 + close).abs() < 0.1, "{batch:?}");
         assert!((batch[0][0] + batch[1][0] - 100.0).abs() < 0.2, "{batch:?}");
         let mut keys: Vec<u64> = batch.iter().map(|at| at[0].to_bits()).collect();
         keys.sort_unstable();

@@ -12,7 +12,7 @@ use super::kernel::Kernel;
 use super::process::{Hyperparameters, Process};
 
 /// Share of the span between the plateaus from which a difference is a knee and no noise.
-const SHARE: f64 = 2e-4;
+pub(super) const SHARE: f64 = 2e-4;
 /// Length of the correlation, as a multiple of the axis' range.
 const LENGTH: f64 = 1.0;
 

@@ -6,12 +6,14 @@
 //! error. A response that clips (a pulse that cannot be
 //! shorter than none, or longer than its window) is modelled as a smooth latent one between the bounds: clipped points do
 //! not bend it, and where it is surely beyond a bound nothing is uncertain. Where clipped points contradict it there is a knee,
-//! and they bend the response there alone ([`knees`]).
+//! and they bend the response there alone ([`knees`]); so do samples on a bend before the bound ([`bends`]).
 
+mod bends;
 mod kernel;
 mod knees;
 mod look_ahead;
 mod process;
+mod ranges;
 mod tune;
 
 use nalgebra::DMatrix;
@@ -19,12 +21,14 @@ use serde::{Deserialize, Serialize};
 
 pub use kernel::Kernel;
 pub use look_ahead::LookAhead;
-pub use process::{Hyperparameters, Prediction, Process};
+pub use process::{Hyperparameters, Prediction, Process, Straight};
+pub use ranges::Axis;
 
 use crate::Result;
 use crate::fit::failed;
 
 use knees::Knees;
+use ranges::{scales, squared_distance, terms, unit};
 use tune::Begin;
 
 /// Most points that hyperparameters are searched on; the process itself uses all.
@@ -37,17 +41,12 @@ const CLIP_SLACK: f64 = 1e-3;
 const MOST_MISFIT: f64 = 1e6;
 /// What the expectation that errors are as predicted weighs, in samples.
 const PRIOR_WEIGHT: f64 = 0.001;
+/// What is left of the leave-one-out error, in root mean square, where an axis is taken as a straight one.
+const STRAIGHT: f64 = 0.7;
 /// Where the search for what is not straight along an axis begins, in deviations of the line.
 const FIRST_BEND: f64 = 0.02;
-
-/// One parameter's range.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Axis {
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
+/// And where that for how much less uncertain one of its ends is than the other begins: with either of both.
+const FIRST_ENDS: [f64; 2] = [0.1, 10.0];
 
 /// One simulated point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,12 +108,30 @@ impl Surrogate {
     /// # Errors
     /// `FitFailed` for samples that are too few, not finite, or clipped all.
     pub fn fit(axes: &[Axis], samples: &[Sample], options: &Options, start: Option<&Shape>) -> Result<Surrogate> {
+        let mut bent = Vec::new();
+        let mut found = Surrogate::fit_but(axes, samples, options, start, &bent)?;
+        // Samples on the bend before a plateau make the smooth part ring along its whole length, if that has to go through them.
+        while let Some((without, anew)) = found.without_bends(axes, samples, options, start, &bent) {
+            (bent, found) = (without, anew);
+        }
+        Ok(found)
+    }
+
+    /// As [`Surrogate::fit`], with the samples `bent` left to the knees.
+    fn fit_but(
+        axes: &[Axis],
+        samples: &[Sample],
+        options: &Options,
+        start: Option<&Shape>,
+        bent: &[usize],
+    ) -> Result<Surrogate> {
         let finite = |s: &Sample| s.value.is_finite() && s.at.len() == axes.len() && s.at.iter().all(|x| x.is_finite());
         if let Some(k) = samples.iter().position(|s| !finite(s)) {
             return Err(failed("surrogate", format!("sample {k} is not finite"), "leave out points without a value"));
         }
         let with_low = samples.first().is_some_and(|s| s.low.is_some());
-        let inside: Vec<&Sample> = samples.iter().filter(|s| !is_clipped(s.value, options.clip)).collect();
+        let in_smooth = |k: usize| !is_clipped(samples[k].value, options.clip) && !bent.contains(&k);
+        let inside: Vec<&Sample> = (0..samples.len()).filter(|k| in_smooth(*k)).map(|k| &samples[k]).collect();
         if inside.len() < axes.len() + 2 {
             let message = format!("{} samples that are not clipped cannot shape a surrogate", inside.len());
             return Err(failed("surrogate", message, "simulate more initial points"));
@@ -170,8 +187,8 @@ impl Surrogate {
                 misfits,
                 left_out: Vec::new(),
             };
-            surrogate.knees = surrogate.knees_of(samples);
-            surrogate.left_out = surrogate.leave_one_out(samples, &left_out);
+            surrogate.knees = surrogate.knees_of(samples, &in_smooth);
+            surrogate.left_out = surrogate.leave_one_out(samples, &in_smooth, &left_out);
             Some(surrogate)
         };
         let better = |a: &(f64, Shape), b: &(f64, Shape)| a.0.total_cmp(&b.0);
@@ -196,12 +213,16 @@ impl Surrogate {
                 let mut best = tried.into_iter().min_by(better);
                 // One axis after the other: is the response all but straight along it?
                 for axis in 0..if axes.len() > 1 { axes.len() } else { 0 } {
-                    let Some((_, shape)) = &best else { break };
-                    let mut begin = shape.hyper.clone();
-                    begin.bends[axis] = Some(FIRST_BEND);
-                    let straight = tuned(&shape.logarithmic, shape.degree, CHOSEN_ON, Begin::At(&begin));
-                    let straight = straight.and_then(|shape| judged(shape, TUNED_ON));
-                    best = best.into_iter().chain(straight).min_by(better);
+                    let Some((before, shape)) = &best else { break };
+                    let before = *before;
+                    let straight = FIRST_ENDS.map(|ends| {
+                        let mut begin = shape.hyper.clone();
+                        begin.straight[axis] = Some(Straight { ends, bend: FIRST_BEND });
+                        let tuned = tuned(&shape.logarithmic, shape.degree, CHOSEN_ON, Begin::At(&begin))?;
+                        judged(tuned, TUNED_ON)
+                    });
+                    let clearly = |(squares, _): &(f64, Shape)| *squares < STRAIGHT * STRAIGHT * before;
+                    best = straight.into_iter().flatten().filter(clearly).min_by(better).or(best);
                 }
                 best.map(|(_, shape)| shape)
             }
@@ -229,7 +250,7 @@ impl Surrogate {
     }
 
     /// The prediction of the smooth part alone, clipped.
-    fn smooth(&self, at: &[f64], low: Option<f64>) -> Prediction {
+    pub fn smooth(&self, at: &[f64], low: Option<f64>) -> Prediction {
         let latent = self.latent(at, low);
         let Some((bottom, top)) = self.clip else { return latent };
         let inside = |x: f64| x.clamp(bottom, top);
@@ -312,30 +333,35 @@ impl Surrogate {
         &self.shape
     }
 
-    /// What standing samples contradict the smooth part by.
-    fn knees_of(&self, samples: &[Sample]) -> Option<Knees> {
+    /// What samples that take no part in the smooth part contradict it by.
+    fn knees_of(&self, samples: &[Sample], in_smooth: &dyn Fn(usize) -> bool) -> Option<Knees> {
         let (bottom, top) = self.clip?;
-        let miss = |sample: &Sample| match is_clipped(sample.value, self.clip) {
-            true => sample.value - self.smooth(&sample.at, sample.low).mean,
-            false => 0.0,
+        let miss = |k: usize| match in_smooth(k) {
+            true => 0.0,
+            false => samples[k].value - self.smooth(&samples[k].at, samples[k].low).mean,
         };
         let units: Vec<Vec<f64>> = samples.iter().map(|s| unit(&self.axes, &self.shape.logarithmic, &s.at)).collect();
-        Knees::new(&units, &samples.iter().map(miss).collect::<Vec<f64>>(), top - bottom)
+        Knees::new(&units, &(0..samples.len()).map(miss).collect::<Vec<f64>>(), top - bottom)
     }
 
     /// `inside` has those of the smooth part's samples.
-    fn leave_one_out(&self, samples: &[Sample], inside: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    fn leave_one_out(
+        &self,
+        samples: &[Sample],
+        in_smooth: &dyn Fn(usize) -> bool,
+        inside: &[(f64, f64)],
+    ) -> Vec<(f64, f64)> {
         let mut inside = inside.iter();
         let knees = self.knees.as_ref().map_or_else(|| vec![0.0; samples.len()], Knees::leave_one_out);
-        let one = |(sample, knee): (&Sample, f64)| match self.clip {
-            // A clipped sample took no part in the smooth part: its prediction is one already.
-            Some((bottom, top)) if is_clipped(sample.value, self.clip) => {
+        let one = |(k, (sample, knee)): (usize, (&Sample, f64))| match self.clip {
+            // It took no part in the smooth part: its prediction is one already.
+            Some((bottom, top)) if !in_smooth(k) => {
                 let found = self.smooth(&sample.at, sample.low);
                 Some(((found.mean + knee).clamp(bottom, top) - sample.value, found.sd))
             }
             _ => inside.next().map(|(error, sd)| (self.scale * error + knee, self.scale * sd)),
         };
-        samples.iter().zip(knees).filter_map(one).collect()
+        samples.iter().zip(knees).enumerate().filter_map(one).collect()
     }
 }
 
@@ -357,41 +383,4 @@ fn plateaus(clip: (f64, f64), samples: &[Sample]) -> (f64, f64) {
         values.get(values.len() / 2).copied().unwrap_or(told)
     };
     (plateau(true, clip.0), plateau(false, clip.1))
-}
-
-/// Which axes are taken by their logarithm, every choice worth trying.
-fn scales(axes: &[Axis]) -> Vec<Vec<bool>> {
-    let mut all = vec![Vec::new()];
-    for axis in axes {
-        let choices: &[bool] = if axis.low > 0.0 && axis.high > 10.0 * axis.low { &[false, true] } else { &[false] };
-        all = all
-            .into_iter()
-            .flat_map(|head: Vec<bool>| choices.iter().map(move |c| head.iter().copied().chain([*c]).collect()))
-            .collect();
-    }
-    all
-}
-
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
-}
-
-/// A point in the unit cube.
-fn unit(axes: &[Axis], logarithmic: &[bool], at: &[f64]) -> Vec<f64> {
-    let one = |((axis, log), x): ((&Axis, &bool), &f64)| {
-        if *log { (x / axis.low).ln() / (axis.high / axis.low).ln() } else { (x - axis.low) / (axis.high - axis.low) }
-    };
-    axes.iter().zip(logarithmic).zip(at).map(one).collect()
-}
-
-/// The trend's terms: every product of the unit coordinates of at most `degree`, and the low fidelity.
-fn terms(unit: &[f64], low: Option<f64>, degree: usize) -> Vec<f64> {
-    let mut products = vec![(1.0, 0)];
-    for x in unit {
-        products = products
-            .into_iter()
-            .flat_map(|(value, used)| (0..=degree - used).map(move |k| (value * x.powi(k as i32), used + k)))
-            .collect();
-    }
-    products.into_iter().map(|(value, _)| value).chain(low).collect()
 }

@@ -13,10 +13,6 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::kernel::Kernel;
 
-/// Weight of the slope along a straight axis beside its middle: the variance of a line that is as uncertain at its ends as
-/// a plain one is in slope and offset together, `1 + 3 s s'` for `s` from -1 to 1 (its mean over the axis is 2).
-const SLOPE: f64 = 3.0;
-
 /// Lengths and nugget, the nugget as a share of the process' variance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyperparameters {
@@ -24,31 +20,47 @@ pub struct Hyperparameters {
     pub kernel: Kernel,
     /// One length per axis, in the units of the points.
     pub lengths: Vec<f64>,
-    /// For an axis along which the response is all but straight, how much of it is not, in deviations of the line; `None` for
-    /// an axis as any other. As charge grows with time, whatever the other parameters make of its rate.
-    pub bends: Vec<Option<f64>>,
+    /// For an axis along which the response is all but straight, how far; `None` for an axis as any other.
+    pub straight: Vec<Option<Straight>>,
     /// Variance of the noise over the variance of the process.
     pub nugget: f64,
+}
+
+/// An axis along which the response is all but a line, whatever the other parameters make of it: as charge grows with time from all but
+/// nothing, at a rate that they decide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Straight {
+    /// Deviation of the line at the axis' lower end over that at its upper one: 0 for lines that all begin in one place. What one end tells
+    /// of the other is nothing.
+    pub ends: f64,
+    /// How much is no line, in deviations of the line.
+    pub bend: f64,
+}
+
+impl Straight {
+    /// Covariance of two places of the axis, from 0 to 1, between which there would be the correlation `plain`; in the mean of both ends it
+    /// is 1 for a place and itself.
+    fn covariance(self, a: f64, b: f64, plain: f64) -> f64 {
+        let [ends, bend] = [self.ends * self.ends, self.bend * self.bend];
+        (2.0 * (ends * (1.0 - a) * (1.0 - b) + a * b) / (1.0 + ends) + bend * plain) / (1.0 + bend)
+    }
 }
 
 impl Hyperparameters {
     /// Without straight axes.
     pub fn stationary(kernel: Kernel, lengths: Vec<f64>, nugget: f64) -> Hyperparameters {
-        let bends = vec![None; lengths.len()];
-        Hyperparameters { kernel, lengths, bends, nugget }
+        let straight = vec![None; lengths.len()];
+        Hyperparameters { kernel, lengths, straight, nugget }
     }
 
     /// Covariance of two points of the unit cube, as a share of the process' variance: a product over the axes.
     pub fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        if self.bends.iter().all(Option::is_none) {
+        if self.straight.iter().all(Option::is_none) {
             return self.kernel.correlation(a, b, &self.lengths);
         }
         let along = |k: usize| {
             let plain = self.kernel.correlation(&a[k..=k], &b[k..=k], &self.lengths[k..=k]);
-            self.bends[k].map_or(plain, |bend| {
-                let (s, t) = (2.0 * a[k] - 1.0, 2.0 * b[k] - 1.0);
-                (1.0 + SLOPE * s * t + bend * bend * plain) / (1.0 + SLOPE + bend * bend)
-            })
+            self.straight[k].map_or(plain, |straight| straight.covariance(a[k], b[k], plain))
         };
         (0..a.len()).map(along).product()
     }
@@ -262,7 +274,7 @@ mod tests {
         let y: Vec<f64> = points.iter().map(|p| a(p[0]) + p[1] * b(p[0])).collect();
         let mut hyper = Hyperparameters::stationary(Kernel::Matern92, vec![0.4, 0.5], 1e-10);
         let plain = Process::new(&hyper, &points, &constant(24), &y).unwrap();
-        hyper.bends[1] = Some(1e-3);
+        hyper.straight[1] = Some(Straight { ends: 1.0, bend: 1e-3 });
         let straight = Process::new(&hyper, &points, &constant(24), &y).unwrap();
         for (u, t) in [(0.0, 0.5), (3.0 / 11.0, 0.25), (0.5, 0.6)] {
             let expected = a(u) + t * b(u);
@@ -273,6 +285,25 @@ mod tests {
         // At a point of the design nothing is uncertain; between, the bend's deviation at most, in deviations of the whole.
         let sd = |at: [f64; 2]| straight.predict(&at, &[1.0]).sd / straight.variance.sqrt();
         assert!(sd([3.0 / 11.0, 1.0]) < 1e-4 && sd([3.0 / 11.0, 0.5]) < 1e-3, "{}", sd([3.0 / 11.0, 0.5]));
+    }
+
+    #[test]
+    fn where_lines_begin_in_one_place_the_other_end_tells_of_all() {
+        // y = t b(u), known at the upper end and at one place of the lower one.
+        let b = |u: f64| 1.0 + (7.0 * u).cos();
+        let mut points: Vec<Vec<f64>> = (0..12).map(|k| vec![f64::from(k) / 11.0, 1.0]).collect();
+        points.push(vec![0.5, 0.0]);
+        let y: Vec<f64> = points.iter().map(|p| p[1] * b(p[0])).collect();
+        let mut hyper = Hyperparameters::stationary(Kernel::Matern92, vec![0.4, 0.5], 1e-10);
+        let mut error = |ends: f64| {
+            hyper.straight[1] = Some(Straight { ends, bend: 1e-4 });
+            let process = Process::new(&hyper, &points, &constant(13), &y).unwrap();
+            let off = |(u, t): (f64, f64)| (process.predict(&[u, t], &[1.0]).mean - t * b(u)).abs();
+            [(0.1, 0.0), (0.3, 0.5), (0.8, 0.25)].map(off).into_iter().fold(0.0, f64::max)
+        };
+        // What is told between 12 places an eleventh apart is as far off at the upper end.
+        assert!(error(1e-3) < 5e-3, "{}", error(1e-3));
+        assert!(error(1.0) > 20.0 * error(1e-3), "{} {}", error(1.0), error(1e-3));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The most likely lengths and nugget, by a simplex search from a few keyed starts.
 
 use super::kernel::Kernel;
-use super::process::{Hyperparameters, Process};
+use super::process::{Hyperparameters, Process, Straight};
 use crate::rng;
 use nalgebra::DMatrix;
 
@@ -9,6 +9,8 @@ use nalgebra::DMatrix;
 const LENGTHS: (f64, f64) = (0.03, 30.0);
 /// What is not straight along a straight axis, in deviations of the line.
 const BENDS: (f64, f64) = (1e-4, 1.0);
+/// Deviation at a straight axis' lower end over that at its upper one.
+const ENDS: (f64, f64) = (1e-3, 1e3);
 /// Nugget: above what keeps the factorization safe in double precision, below one.
 const NUGGETS: (f64, f64) = (1e-10, 1e-1);
 /// Starts beside the first one.
@@ -38,20 +40,23 @@ pub(super) fn most_likely(
         Begin::Anew(kernel) => Hyperparameters::stationary(kernel, vec![1.0; axes], 1e-7),
         Begin::At(hyper) => hyper.clone(),
     };
-    // In order: a length per axis, a bend per straight axis, the nugget; all as logarithms.
-    let straight: Vec<usize> = (0..axes).filter(|k| first.bends[*k].is_some()).collect();
-    let unknowns = axes + straight.len() + 1;
+    // In order: a length per axis, ends and bend per straight axis, the nugget; all as logarithms.
+    let straight: Vec<(usize, Straight)> =
+        first.straight.iter().enumerate().filter_map(|(axis, straight)| Some((axis, (*straight)?))).collect();
+    let unknowns = axes + 2 * straight.len() + 1;
     let bound = |k: usize| match k {
         k if k < axes => LENGTHS,
-        k if k + 1 < unknowns => BENDS,
-        _ => NUGGETS,
+        k if k + 1 == unknowns => NUGGETS,
+        k if (k - axes).is_multiple_of(2) => ENDS,
+        _ => BENDS,
     };
     let at = |x: &[f64]| {
         let value = |k: usize| x[k].exp().clamp(bound(k).0, bound(k).1);
         let mut hyper = Hyperparameters { nugget: value(unknowns - 1), ..first.clone() };
         hyper.lengths = (0..axes).map(value).collect();
-        for (k, axis) in straight.iter().enumerate() {
-            hyper.bends[*axis] = Some(value(axes + k));
+        for (k, (axis, _)) in straight.iter().enumerate() {
+            let [ends, bend] = [0, 1].map(|part| value(axes + 2 * k + part));
+            hyper.straight[*axis] = Some(Straight { ends, bend });
         }
         hyper
     };
@@ -64,9 +69,9 @@ pub(super) fn most_likely(
         let likelihood = Process::new(&at(x), points, trend, observed).map(|process| process.log_likelihood());
         likelihood.map_or(f64::INFINITY, |l| -l + outside(x))
     };
-    let bends = straight.iter().filter_map(|k| first.bends[*k]);
+    let lines = straight.iter().flat_map(|(_, straight)| [straight.ends, straight.bend]);
     let mut starts: Vec<Vec<f64>> =
-        vec![first.lengths.iter().copied().chain(bends).chain([first.nugget]).map(f64::ln).collect()];
+        vec![first.lengths.iter().copied().chain(lines).chain([first.nugget]).map(f64::ln).collect()];
     for k in 0..if matches!(begin, Begin::At(_)) { 0 } else { STARTS } {
         let draw = |axis: usize| rng::uniform(seed, k, "surrogate", &axis.to_string());
         let length = |axis: usize| (0.2f64.ln()) + draw(axis) * (5.0f64 / 0.2).ln();
