@@ -172,9 +172,9 @@ fn run_factorized(array: &Factorized, inputs: &Inputs, heads: usize) -> Outputs 
         clamped: Tally::default(),
     };
     for part in array.sequences(tokens, &inputs.q, &inputs.k, &inputs.v, true, heads) {
+        outputs.output.extend(part.output(array));
         outputs.s.extend(part.s);
         outputs.phi.extend(part.phi);
-        outputs.output.extend(part.output);
     }
     outputs
 }

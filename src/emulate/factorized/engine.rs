@@ -224,7 +224,7 @@ impl Factorized {
         for (q, query) in q.chunks_exact(self.d).zip(&mut work.queries) {
             T::codes(self.isa, q, 1.0, top, &mut work.codes);
             work.codes.resize(self.d_padded, 0);
-            self.keys.prepare(&work.codes, query);
+            self.keys.prepare(self.isa, &work.codes, query);
         }
         work.driven.resize_with(work.driven.len().max(count), Vec::new);
         work.counts.clear();

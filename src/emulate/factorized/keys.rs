@@ -8,7 +8,7 @@ use super::cells::{CellFactors, Scales};
 use super::curve::{Curve, Steps};
 use super::lanes::{Machine, Vectorized, nearest};
 use super::pairs::bow;
-use super::reads::{Aging, ReadNoise, TileRead};
+use super::reads::{Aging, ReadNoise, TileRead, by_widths_and_bows, each_of};
 use super::response::{RawSums, Response, Widths, current_of, lanes_of, varied};
 use super::simd::{Factors, Isa, LANES, Looked, Tables, Totals, key_place};
 use super::{Budget, Refusal};
@@ -165,18 +165,11 @@ impl KeyFactors {
     }
 
     /// Makes a query ready from its codes, whole octets of them; codes of 0 fill up.
-    pub fn prepare(&self, codes: &[u8], query: &mut Query) {
-        let Query { wide, narrow, bows, edges, .. } = query;
-        wide.clear();
-        wide.extend(codes.iter().map(|code| self.wide[usize::from(*code & 15)]));
-        for (table, to) in [(&self.narrow, narrow), (&self.bows, bows), (&self.edges, edges)] {
-            to.resize(2 * codes.len(), 0);
-            for (codes, to) in codes.as_chunks::<4>().0.iter().zip(to.as_chunks_mut::<8>().0) {
-                let four = codes.map(|code| table[usize::from(code & 15)]);
-                to[..4].copy_from_slice(&four);
-                to[4..].copy_from_slice(&four);
-            }
-        }
+    pub fn prepare(&self, isa: Isa, codes: &[u8], query: &mut Query) {
+        let Query { wide, narrow, bows, edges, .. } = &mut *query;
+        wide.resize(codes.len(), 0);
+        [narrow, bows, edges].into_iter().for_each(|bytes| bytes.resize(2 * codes.len(), 0));
+        isa.run(QueryPass { factors: self, codes, query });
         let mut counts = [0u16; 16];
         codes.iter().for_each(|code| counts[usize::from(*code & 15)] += 1);
         let counts = counts.map(f32::from);
@@ -190,10 +183,15 @@ impl KeyFactors {
 
     /// The sums over a column of its levels' rests, see [`CellFactors`], from its codes.
     pub fn rest(&self, codes: &[u8]) -> [f32; 3] {
-        codes.iter().fold([0.0; 3], |sums, code| {
-            let rest = self.cells.rest[usize::from(code & 7)];
-            [sums[0] + rest[0], sums[1] + rest[1], sums[2] + rest[2]]
-        })
+        // Counts of the 8 codes, a byte each: adding up rests themselves, each addition would wait for the one before.
+        let mut sums = [0.0; 3];
+        for codes in codes.chunks(usize::from(u8::MAX)) {
+            let counts = codes.iter().fold(0u64, |counts, code| counts + (1 << (8 * (code & 7))));
+            for (count, rest) in counts.to_le_bytes().into_iter().zip(&self.cells.rest) {
+                sums.iter_mut().zip(rest).for_each(|(sum, rest)| *sum += f32::from(count) * rest);
+            }
+        }
+        sums
     }
 
     /// The factors of the cells.
@@ -257,6 +255,33 @@ impl KeyFactors {
     }
 }
 
+/// From codes to integers, for which there is room.
+struct QueryPass<'a> {
+    factors: &'a KeyFactors,
+    codes: &'a [u8],
+    query: &'a mut Query,
+}
+
+impl Vectorized for QueryPass<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Machine>(self, m: M) {
+        let KeyFactors { wide, narrow, bows, edges, .. } = self.factors;
+        let Query { wide: to_wide, narrow: to_narrow, bows: to_bows, edges: to_edges, .. } = self.query;
+        for (to, code) in to_wide.iter_mut().zip(self.codes) {
+            *to = wide[usize::from(*code & 15)];
+        }
+        let octets = self.codes.as_chunks::<8>().0;
+        for (table, to) in [(narrow, to_narrow), (bows, to_bows), (edges, to_edges)] {
+            for (codes, to) in octets.iter().zip(to.as_chunks_mut::<LANES>().0) {
+                let [a, b, c, d, e, f, g, h] = *codes;
+                m.look_up(table, &[a, b, c, d, a, b, c, d, e, f, g, h, e, f, g, h], to);
+            }
+        }
+    }
+}
+
 impl KeySums {
     /// Adds the sums of what a die's cells differ by: constants and slopes of whole tiles of weights.
     pub fn add_spread(&mut self, isa: Isa, weights: [&[i16]; 2], queries: &[Query]) {
@@ -266,18 +291,6 @@ impl KeySums {
             isa.dot_wide(weights, &wide[..queries.len()], out);
         }
     }
-}
-
-/// A part of each of at most [`TOGETHER`] things.
-pub fn each_of<T, U>(of: &[T], part: impl Fn(&T) -> &Vec<U>) -> [&[U]; TOGETHER] {
-    std::array::from_fn(|k| of.get(k).map_or(&[] as &[U], |one| part(one).as_slice()))
-}
-
-/// The widths of at most [`TOGETHER`] queries and then their bows, which the same weights are multiplied with.
-pub fn by_widths_and_bows<'a>(widths: &[&'a [u8]], bows: &[&'a [u8]]) -> [&'a [u8]; 2 * TOGETHER] {
-    let mut both: [&[u8]; 2 * TOGETHER] = [&[]; 2 * TOGETHER];
-    both.iter_mut().zip(widths.iter().chain(bows)).for_each(|(to, from)| *to = from);
-    both
 }
 
 /// Where the code of a slot of eight and a dimension lies, and what is added to it.

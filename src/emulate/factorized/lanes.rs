@@ -69,6 +69,9 @@ pub trait Machine: Copy {
     /// The entries at the nearest whole places, ties to even, limited to the first and last.
     fn entries<const ENTRIES: usize>(self, table: &[u32; ENTRIES], place: Self::Lanes) -> [u32; LANES];
 
+    /// The entries of `table` with the numbers `codes`, which are below [`LANES`].
+    fn look_up(self, table: &[u8; LANES], codes: &[u8; LANES], to: &mut [u8; LANES]);
+
     /// The fields of each word, see [`field`], as integers and as numbers.
     fn split(self, words: &[u32; LANES], wide: &mut [i16; LANES], narrow: [&mut [u8; LANES]; 3]) -> [Self::Lanes; 4];
 
@@ -180,6 +183,11 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
+    fn look_up(self, table: &[u8; LANES], codes: &[u8; LANES], to: &mut [u8; LANES]) {
+        *to = from_fn(|k| table[usize::from(codes[k]) % LANES]);
+    }
+
+    #[inline(always)]
     fn total(self, mut lanes: [f32; LANES]) -> f32 {
         for half in [8, 4, 2, 1] {
             let (lower, upper) = lanes.split_at_mut(half);
@@ -222,6 +230,8 @@ mod tests {
             bits.extend(words);
             bits.extend(third.into_iter().chain(last).map(u32::from));
             m.to_u8(m.limit(x, 0.0, 255.0), &mut last);
+            bits.extend(last.map(u32::from));
+            m.look_up(&from_fn(|k| 7 * k as u8 + 3), &from_fn(|k| (5 * k % LANES) as u8), &mut last);
             bits.extend(last.map(u32::from));
             let points = [0.5, 1.0, -2.0, 7.0];
             bits.extend(m.entries(&points.map(f32::to_bits), x));

@@ -1,5 +1,6 @@
 //! What the passes over one tile's sums are told of each query that reads it.
 
+use super::keys::TOGETHER;
 use super::lanes::Machine;
 use super::simd::LANES;
 
@@ -67,4 +68,16 @@ impl Aging {
         let age = m.sub(m.splat(self.first - row as f32), m.load(&COUNTED));
         m.add(age, m.where_positive(m.sub(m.splat(0.0), age), m.splat(self.window)))
     }
+}
+
+/// A part of each of at most [`TOGETHER`] things.
+pub fn each_of<T, U>(of: &[T], part: impl Fn(&T) -> &Vec<U>) -> [&[U]; TOGETHER] {
+    std::array::from_fn(|k| of.get(k).map_or(&[] as &[U], |one| part(one).as_slice()))
+}
+
+/// The widths of at most [`TOGETHER`] queries and then their bows, which the same weights are multiplied with.
+pub fn by_widths_and_bows<'a>(widths: &[&'a [u8]], bows: &[&'a [u8]]) -> [&'a [u8]; 2 * TOGETHER] {
+    let mut both: [&[u8]; 2 * TOGETHER] = [&[]; 2 * TOGETHER];
+    both.iter_mut().zip(widths.iter().chain(bows)).for_each(|(to, from)| *to = from);
+    both
 }

@@ -47,7 +47,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// For a query of these widths.
+    /// For a query of these widths; inline, so that it is compiled for the machine of the pass around it.
+    #[inline(always)]
     pub fn new(cells: &CellFactors, widths: Widths) -> Response {
         let Widths { width, lengthened, rounded, squares, bows } = widths;
         let [swing_rest, swing_per_current] = cells.swing_rest;

@@ -18,8 +18,8 @@ pub(crate) struct Results {
     /// Shape (queries, slots), if wanted.
     pub s: Vec<f64>,
     pub phi: Vec<f64>,
-    /// Shape (queries, d).
-    pub output: Vec<f64>,
+    /// Counts of the outputs, shape (queries, d).
+    pub counts: Vec<f32>,
 }
 
 impl Factorized {
@@ -28,8 +28,12 @@ impl Factorized {
     pub fn prefill(&self, tokens: usize, q: &[f32], k_v: &[f32], v_v: &[f32], output: &mut [f32]) {
         let heads = q.len().div_ceil((tokens * self.d()).max(1)).max(1);
         let parts = self.sequences(tokens, q, k_v, v_v, false, heads);
-        let all = parts.iter().flat_map(|part| &part.output);
-        output.iter_mut().zip(all).for_each(|(to, from)| *to = *from as f32);
+        let mut rest = output;
+        for part in &parts {
+            let (to, others) = rest.split_at_mut(part.counts.len().min(rest.len()));
+            to.iter_mut().zip(&part.counts).for_each(|(to, count)| *to = (f64::from(*count) * self.step()) as f32);
+            rest = others;
+        }
     }
 
     /// As [`Factorized::prefill`], in parts in the order of the queries; with S and phi if `keep`; sequence n is on the
@@ -108,11 +112,17 @@ impl Factorized {
 }
 
 impl Results {
+    /// Outputs in fractions of a full pulse, shape (queries, d).
+    pub fn output(&self, array: &Factorized) -> impl Iterator<Item = f64> {
+        let step = array.step();
+        self.counts.iter().map(move |count| f64::from(*count) * step)
+    }
+
     fn new(queries: usize, slots: usize, d: usize) -> Self {
         Results {
             s: vec![0.0; queries * slots],
             phi: vec![0.0; queries * slots],
-            output: Vec::with_capacity(queries * d),
+            counts: Vec::with_capacity(queries * d),
         }
     }
 
@@ -127,9 +137,9 @@ impl Results {
 
     /// Appends the outputs that `work` holds, which are those from query `first` on.
     fn put(&mut self, first: usize, array: &Factorized, work: &Work) {
-        debug_assert_eq!(self.output.len(), first * array.d());
+        debug_assert_eq!(self.counts.len(), first * array.d());
         for counts in work.counts.chunks_exact(array.columns()) {
-            self.output.extend(counts[..array.d()].iter().map(|count| f64::from(*count) * array.step()));
+            self.counts.extend_from_slice(&counts[..array.d()]);
         }
     }
 }

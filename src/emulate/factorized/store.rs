@@ -67,8 +67,11 @@ impl Factorized {
         T::codes(self.isa, v_v, self.vdd_v, levels, codes);
         put(stuck, Array::V, codes);
         let pair = &mut store.values[row / 2 * 2 * self.columns..][..2 * self.columns];
-        for (column, code) in codes.iter().enumerate() {
-            pair[2 * column_place(column) + row % 2] = code + 8 * (row % 2) as u8;
+        let odd = row % 2;
+        // Four columns lie side by side.
+        for (quad, codes) in codes.chunks(4).enumerate() {
+            let to = pair[2 * column_place(4 * quad) + odd..].iter_mut().step_by(2);
+            to.zip(codes).for_each(|(to, code)| *to = code + 8 * odd as u8);
         }
         if let Some([_, values]) = store.spread.as_mut() {
             self.differences(Array::V, store.head, token, codes, normals, numbers);

@@ -5,10 +5,10 @@
 use super::aligned::Aligned;
 use super::cells::{CellFactors, NEGLIGIBLE, Scales};
 use super::curve::{Curve, Steps};
-use super::keys::{Drives, KeyFactors, by_widths_and_bows, each_of};
+use super::keys::{Drives, KeyFactors};
 use super::lanes::{Machine, Vectorized, nearest, word};
 use super::pairs::bow;
-use super::reads::{Aging, ReadNoise, TileRead};
+use super::reads::{Aging, ReadNoise, TileRead, by_widths_and_bows, each_of};
 use super::response::{RawSums, Response, Widths, current_of, lanes_of, varied};
 use super::simd::{Factors, Isa, LANES, Looked, Tables, Totals, WIDE_ROWS};
 use super::{Budget, Refusal};
@@ -237,17 +237,19 @@ impl Vectorized for PulsePass<'_> {
     #[inline(always)]
     fn run<M: Machine>(self, m: M) {
         let Pulses { wide, narrow, bows, edge, aged, response, phi, shares } = self.pulses;
-        let mut aged = aged.as_chunks_mut::<LANES>().0.iter_mut();
-        let parts = narrow.as_chunks_mut::<LANES>().0.iter_mut().zip(edge.as_chunks_mut::<LANES>().0);
-        let parts = wide.as_chunks_mut::<LANES>().0.iter_mut().zip(parts.zip(bows.as_chunks_mut::<LANES>().0));
+        // Of one length, which loops need not find out: the lengths were stored just before.
+        let rows = self.driven.len();
+        let (wide, narrow) = (wide[..rows].as_chunks_mut().0, narrow[..rows].as_chunks_mut().0);
+        let (bows, edge) = (bows[..rows].as_chunks_mut().0, edge[..rows].as_chunks_mut().0);
         // Integers below 2^24, so that any order of adding gives the same.
         let none = m.splat(0.0);
         let (mut lengthened, mut width, mut share, mut bow, mut square) = (none, none, none, none, none);
-        let words = self.driven.as_chunks::<LANES>().0.iter().enumerate();
-        for ((block, words), (wide, ((narrow, edge), bows))) in words.zip(parts) {
-            let [wide, narrow, edge, bows] = m.split(words, wide, [narrow, edge, bows]);
-            if let (Some(aging), Some(aged)) = (self.aging, aged.next()) {
+        for (block, words) in self.driven.as_chunks::<LANES>().0.iter().enumerate() {
+            let narrow = [&mut narrow[block], &mut edge[block], &mut bows[block]];
+            let [wide, narrow, edge, bows] = m.split(words, &mut wide[block], narrow);
+            if let Some(aging) = self.aging {
                 let whole = m.to_integers(m.mul(wide, aging.shares(m, block * LANES)));
+                let aged = &mut aged.as_chunks_mut::<LANES>().0[block];
                 aged.iter_mut().zip(whole).for_each(|(to, whole)| *to = whole as i16);
             }
             lengthened = m.add(lengthened, wide);

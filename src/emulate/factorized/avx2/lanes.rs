@@ -125,6 +125,14 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
+    fn look_up(self, table: &[u8; LANES], codes: &[u8; LANES], to: &mut [u8; LANES]) {
+        unsafe {
+            let (table, codes) = (_mm_loadu_si128(table.as_ptr().cast()), _mm_loadu_si128(codes.as_ptr().cast()));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_shuffle_epi8(table, codes));
+        }
+    }
+
+    #[inline(always)]
     fn total(self, x: Two) -> f32 {
         unsafe { total(_mm256_add_ps(x[0], x[1])) }
     }

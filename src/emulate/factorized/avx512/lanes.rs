@@ -110,6 +110,14 @@ impl Machine for Avx512 {
     }
 
     #[inline(always)]
+    fn look_up(self, table: &[u8; LANES], codes: &[u8; LANES], to: &mut [u8; LANES]) {
+        unsafe {
+            let (table, codes) = (_mm_loadu_si128(table.as_ptr().cast()), _mm_loadu_si128(codes.as_ptr().cast()));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_shuffle_epi8(table, codes));
+        }
+    }
+
+    #[inline(always)]
     fn total(self, x: __m512) -> f32 {
         unsafe {
             let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
