@@ -10,8 +10,10 @@ use std::process::{Command, Output};
 
 use gaincell::campaign::latest_run;
 use gaincell::dataset::Dataset;
-use gaincell::lut::{Bounds, Hold, Outside, Tally};
+use gaincell::emulate::{LineSums, Swing};
+use gaincell::lut::{Bounds, CellCurves, Hold, Outside, Table, Tally};
 use gaincell::project::Project;
+use gaincell::sweep::{DESIGN, SET_LABEL};
 use npyz::WriterBuilder;
 use serde_json::Value;
 
@@ -46,6 +48,44 @@ fn check_verdicts(rows: &Value) {
         assert_eq!(number("codes_equal"), 1.0, "{row}");
         assert_eq!(row["pass"], Value::Bool(true));
     }
+}
+
+/// A column of the table's cells on a wire against the transistors' on theirs: near or far cells, with and without those in the middle.
+fn check_wire(out: &Path, table: &Table) {
+    let swept = gaincell(out, &["--quiet", "sweep", "bit_line_wires", "--corner", "tt"]);
+    assert!(swept.status.success(), "{}", String::from_utf8_lossy(&swept.stderr));
+    let project = Project::find(Some(Path::new(env!("CARGO_MANIFEST_DIR"))), Some(out)).unwrap();
+    let dataset = Dataset::read(&latest_run(&project, "bit_line_wires", "generic28").unwrap()).unwrap();
+    let view = dataset.ok().labelled(SET_LABEL, DESIGN);
+    let [v_store_v, r_ohm, far, middle, loss] =
+        ["v_store_v", "r_bl_ohm", "on_far", "on_mid", "loss"].map(|name| view.numbers(name).unwrap());
+    assert_eq!(loss.len(), 16);
+    let curves = CellCurves::new(&table.cell);
+    let (mut missed, mut lost) = (0.0, 0.0);
+    for k in 0..loss.len() {
+        let mut state = vec![0.0; curves.stride()];
+        curves.state(v_store_v[k], &mut state);
+        let mut line = LineSums::default();
+        for row in 0..64 {
+            let on = if (8..56).contains(&row) {
+                middle[k]
+            } else if row < 8 {
+                1.0 - far[k]
+            } else {
+                far[k]
+            };
+            if on > 0.0 {
+                line.add(row, &state, &curves.pulse(15e-9), 0.0);
+            }
+        }
+        // The bench holds the converter's end, as a line of any capacitance would.
+        let charge_c = |wire_ohm: f64| line.charge_c(1.0, &Swing { wire_ohm, ..Swing::default() });
+        let found = 1.0 - charge_c(r_ohm[k]) / charge_c(0.0);
+        // Up to 88 mV fall along the wire, over which conductance is not constant.
+        assert!((found - loss[k]).abs() < 7e-4, "{found:.2e} for {:.2e} at point {k}", loss[k]);
+        (missed, lost) = (missed + (found - loss[k]).powi(2), lost + loss[k] * loss[k]);
+    }
+    assert!(missed < 0.2 * 0.2 * lost, "{:.2} of the loss, rms", (missed / lost).sqrt());
 }
 
 #[test]
@@ -123,6 +163,9 @@ fn from_netlists_to_a_validated_table() {
         let found_v = hold.at(*start_v, 1000, &bounds, &mut Tally::default()).unwrap() - start_v;
         assert!((found_v - drift_v).abs() < 2e-3, "{start_v} V: {found_v} V against {drift_v} V");
     }
+
+    // What a bit line's wire takes from 64 cells, which no fit has seen either.
+    check_wire(out, &table);
 
     // A second run simulates nothing.
     let second = json(&gaincell(out, &["run", "--json"]));

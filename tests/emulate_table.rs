@@ -317,6 +317,8 @@ fn what_cannot_be_emulated_is_said() {
     assert!(kind == Kind::BadInput && text.contains("lookup table"), "{text}");
     let (kind, text) = said(x.clone(), &Options { write_activity: 1.5, ..Options::default() }, None);
     assert!(kind == Kind::BadInput && text.contains("share of the time") && text.contains("write bit line"), "{text}");
+    let (kind, text) = said(x.clone(), &Options { bit_line_ohm: -4.0, ..options() }, None);
+    assert!(kind == Kind::BadInput && text.contains("-4 is no resistance"), "{text}");
     let (kind, text) = said(x.clone(), &Options { window: 1025, lambda: -1.0, ..Options::default() }, None);
     assert!(kind == Kind::BadInput && text.contains("window") && text.contains("lambda"), "{text}");
     for (name, value) in [("NaN", f64::NAN), ("inf", f64::INFINITY), ("0.95", 0.95), ("-0.01", -0.01)] {

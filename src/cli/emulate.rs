@@ -89,6 +89,9 @@ pub(super) struct EmulateArgs {
     /// Share of the time, 0 to 1, in which the write bit lines carry other tokens' levels and not their hold bias
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     write_activity: f64,
+    /// Resistance of the bit lines' wires from one cell to the next, in ohm
+    #[arg(long, value_name = "OHM", default_value_t = 0.0)]
+    bit_line_ohm: f64,
     /// Share of cells that hold the lowest or the highest level whatever is written
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = share)]
     stuck: f64,
@@ -240,6 +243,7 @@ pub(super) fn emulate(context: &Context, args: &EmulateArgs) -> Result<()> {
     let options = Options {
         refresh_tokens: args.refresh,
         write_activity: args.write_activity,
+        bit_line_ohm: args.bit_line_ohm,
         stuck,
         evaluation: if fast { Evaluation::Factorized } else { Evaluation::PerCell },
         physics: physics.unwrap_or_default(),

@@ -77,7 +77,12 @@ impl TableModel {
             .then(|| Hold::new(&table.retention, &table.validity, table.scale.token_time_s, &line, oldest))
             .transpose()?;
         let swing = |cell: &Cell| match physics.swing {
-            true => Swing { curvature: cell.curvature, on_capacitance: cell.on_capacitance, pairs: physics.pairs },
+            true => Swing {
+                curvature: cell.curvature,
+                on_capacitance: cell.on_capacitance,
+                pairs: physics.pairs,
+                wire_ohm: options.bit_line_ohm,
+            },
             false => Swing::default(),
         };
         let unsigned = Converter::new(&table.column_k, &table.readout_unsigned, &table.scale, false, physics.readout)
@@ -327,7 +332,7 @@ impl TableModel {
             let v = self.bounds.admit(Quantity::Stored, v, tally)?;
             cells.curves.state(v, &mut state);
             let delta_a = spread.map_or(0.0, |(cells, first, step)| cells.delta_a(first + row * step, cells.place(v)));
-            sums.add(&state, &pulse, delta_a);
+            sums.add(row, &state, &pulse, delta_a);
         }
         Ok(sums)
     }
@@ -358,7 +363,7 @@ impl TableModel {
             (Some((spread, number)), Some(place)) => spread.delta_a(number, place),
             _ => 0.0,
         };
-        sums.add(state, cell.pulse, delta_a);
+        sums.add(cell.row, state, cell.pulse, delta_a);
         Ok(())
     }
 
@@ -391,6 +396,8 @@ enum Direction {
 }
 
 struct CellInUse<'a> {
+    /// Along its bit line.
+    row: usize,
     driven_v: f64,
     age: usize,
     pulse: &'a Pulse,
@@ -421,7 +428,7 @@ impl Fidelity for TableModel {
                 let spread = die.map(|die| (&die.k, global * tile.d + row));
                 let number = global * tile.d + row;
                 let die = die.map(|die| (die, Array::K, number));
-                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse, spread, die };
+                let cell = CellInUse { row, driven_v, age: tile.ages[slot], pulse, spread, die };
                 self.add_cell(&self.k, &cell, &mut work, &mut sums)?;
             }
             let spread = die.map_or([0.0; 2], |die| die.unsigned[global]);
@@ -444,7 +451,7 @@ impl Fidelity for TableModel {
             for (column, &driven_v) in values.iter().enumerate() {
                 let spread = die.map(|die| (&die.v, first + column));
                 let die = die.map(|die| (die, Array::V, first + column));
-                let cell = CellInUse { driven_v, age: tile.ages[slot], pulse: &pulse, spread, die };
+                let cell = CellInUse { row: slot, driven_v, age: tile.ages[slot], pulse: &pulse, spread, die };
                 self.add_cell(&self.v, &cell, &mut work, &mut sums[column])?;
             }
         }

@@ -13,6 +13,9 @@
 //!
 //! Where all pulses are T long the first order is `-Q_I (s + sum_i k(V_i) T_i / (C T))`. Without [`Swing::pairs`] it is taken so for all,
 //! with `sum_i T_i^2 / sum_i T_i` for T: by sums of the column alone.
+//!
+//! A wire of r ohm from cell to cell, the converter before the first, leaves cell i below the converter's end by what flows through the
+//! wire that it has in common with each other: `r sum_ij g(V_i) I(V_j) min(i, j) min(T_i, T_j)` is not drawn, to first order in g.
 
 use super::factorized::Curve;
 use crate::error::Result;
@@ -37,6 +40,8 @@ pub struct Reading {
 /// A cell whose word line is on for some time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct CellOn {
+    /// Cells along the line, counted from the converter.
+    place: usize,
     width_s: f64,
     current_a: f64,
     conductance_s: f64,
@@ -51,13 +56,13 @@ pub struct LineSums {
 }
 
 impl LineSums {
-    /// Adds a cell in `state` whose current differs by `delta_a` from it.
+    /// Adds the cell in row `row` of the line, which rises from call to call, in `state`; its current differs by `delta_a` from that.
     #[inline]
-    pub fn add(&mut self, state: &[f64], pulse: &Pulse, delta_a: f64) {
+    pub fn add(&mut self, row: usize, state: &[f64], pulse: &Pulse, delta_a: f64) {
         let width_s = pulse.width_s();
         if width_s > 0.0 {
             let (current_a, conductance_s) = (state[CURRENT] + delta_a, state[CONDUCTANCE]);
-            self.cells.push(CellOn { width_s, current_a, conductance_s });
+            self.cells.push(CellOn { place: row + 1, width_s, current_a, conductance_s });
         }
         self.extra_charge_c += pulse.extra_charge_c(state);
         self.widths_s += width_s;
@@ -80,7 +85,31 @@ impl LineSums {
             current_charge_c * share + of(&swing.on_capacitance) * fall_v * shorter_per_s
         };
         let second = current_charge_c * share * share * 2.0 / 3.0 + of(&swing.curvature) * fall_v * fall_v / 6.0;
-        current_charge_c + self.extra_charge_c - first + second
+        let in_wire_c = if swing.wire_ohm > 0.0 { swing.wire_ohm * self.along_wire() } else { 0.0 };
+        current_charge_c + self.extra_charge_c - first + second - in_wire_c
+    }
+
+    /// `sum_ij g_i I_j min(i, j) min(T_i, T_j)` [C S].
+    fn along_wire(&self) -> f64 {
+        let mut ends_s: Vec<f64> = self.cells.iter().map(|cell| cell.width_s).collect();
+        ends_s.sort_unstable_by(f64::total_cmp);
+        ends_s.dedup();
+        let (mut now_s, mut sum) = (0.0, 0.0);
+        for end_s in ends_s {
+            // Each piece of wire carries the currents of all cells behind it, and what falls along it is missing to all of these.
+            let (mut current_a, mut conductance_s, mut on) = (0.0, 0.0, 0.0);
+            for (k, cell) in self.cells.iter().enumerate().rev() {
+                if cell.width_s >= end_s {
+                    current_a += cell.current_a;
+                    conductance_s += cell.conductance_s;
+                }
+                let before = k.checked_sub(1).map_or(0, |before| self.cells[before].place);
+                on += current_a * conductance_s * (cell.place - before) as f64;
+            }
+            sum += on * (end_s - now_s);
+            now_s = end_s;
+        }
+        sum
     }
 
     /// `sum_i [g_i int_0^T_i Q_I(t) dt + k_i Q_I(T_i)]` [C F].
@@ -112,6 +141,8 @@ pub struct Swing {
     pub on_capacitance: Projection,
     /// Whether pair by pair of cells.
     pub pairs: bool,
+    /// Resistance of the line's wire from one cell to the next; not in proportion to anything above.
+    pub wire_ohm: f64,
 }
 
 /// A column's way from sums to a pulse.
@@ -274,7 +305,8 @@ mod tests {
                 charge_c += slope(half) * t_s / f64::from(steps);
             }
             let mut sums = LineSums::default();
-            (0..64).for_each(|_| sums.add(&[current_a / 64.0, conductance_s / 64.0, 0.0], &Pulse::Long(t_s), 0.0));
+            (0..64)
+                .for_each(|row| sums.add(row, &[current_a / 64.0, conductance_s / 64.0, 0.0], &Pulse::Long(t_s), 0.0));
             let swing: f64 = conductance_s * t_s / (2.0 * c_f);
             let bend = (curvature_s_per_v * t_s * current_a * t_s / (6.0 * c_f * c_f)).abs();
             let left = (2.0 * swing).powi(3) / 6.0 + 1.5 * bend * (2.0 * swing + bend);
@@ -289,6 +321,31 @@ mod tests {
             assert!(curvature_s_per_v == 0.0 || flat.abs() > 3.0 * left, "{flat:.1e} without curvature");
         }
     }
+
+    /// Cells of all kinds and widths, some rows without a pulse, against all pairs one by one.
+    #[test]
+    fn a_wire_takes_from_each_cell_what_flows_through_what_it_shares_with_each_other() {
+        let (r_ohm, c_f) = (4.0, 1.0);
+        let cells: Vec<(usize, f64, f64, f64)> = (0..40)
+            .filter(|row| row % 7 != 3)
+            .map(|row| {
+                let draw = |what: &str| crate::rng::uniform(3, row as u64, "wire", what);
+                (row, 1e-9 * (1.0 + (14.0 * draw("width")).floor()), 4e-6 * (draw("i") - 0.5), 1e-6 * draw("g"))
+            })
+            .collect();
+        let mut sums = LineSums::default();
+        cells.iter().for_each(|(row, width_s, i, g)| sums.add(*row, &[*i, *g, 0.0], &Pulse::Long(*width_s), 0.0));
+        let mut by_hand = 0.0;
+        for (row, width_s, _, g) in &cells {
+            for (other, other_s, i, _) in &cells {
+                by_hand += r_ohm * g * i * (row.min(other) + 1) as f64 * width_s.min(*other_s);
+            }
+        }
+        let charge = |wire_ohm: f64| sums.charge_c(c_f, &Swing { wire_ohm, ..Swing::default() });
+        let lost = charge(0.0) - charge(r_ohm);
+        assert!((lost / by_hand - 1.0).abs() < 1e-9, "{lost:e} {by_hand:e}");
+    }
+
     /// A cell that conducts, on for a quarter of the time, and one that draws current, on all the time, and the other way round: the
     /// half product of the sums is the same for both.
     #[test]
@@ -296,8 +353,8 @@ mod tests {
         let (t_s, c_f, current_a, conductance_s) = (15e-9, 16e-12, 2e-4, 4e-5);
         let lost = |drawing_s: f64, conducting_s: f64| {
             let mut sums = LineSums::default();
-            sums.add(&[current_a, 0.0, 0.0], &Pulse::Long(drawing_s), 0.0);
-            sums.add(&[0.0, conductance_s, 0.0], &Pulse::Long(conducting_s), 0.0);
+            sums.add(0, &[current_a, 0.0, 0.0], &Pulse::Long(drawing_s), 0.0);
+            sums.add(1, &[0.0, conductance_s, 0.0], &Pulse::Long(conducting_s), 0.0);
             (current_a * drawing_s - sums.charge_c(c_f, &Swing { pairs: true, ..Swing::default() })) * c_f
                 / (current_a * conductance_s)
         };
@@ -317,8 +374,8 @@ mod tests {
     fn what_is_behind_a_switch_keeps_the_bit_line_s_voltage() {
         let (t_s, c_f, current_a, k_f) = (15e-9, 16e-12, 1e-4, 3e-13);
         let mut sums = LineSums::default();
-        for width_s in [t_s, 0.5 * t_s] {
-            sums.add(&[current_a, 0.0, 0.0], &Pulse::Long(width_s), 0.0);
+        for (row, width_s) in [t_s, 0.5 * t_s].into_iter().enumerate() {
+            sums.add(row, &[current_a, 0.0, 0.0], &Pulse::Long(width_s), 0.0);
         }
         let swing = Swing {
             on_capacitance: Projection { constant: k_f, ..Projection::default() },

@@ -239,6 +239,9 @@ pub struct Options {
     /// Tokens after which a stored value is written again, so that it is never older; `None`: no refresh. Level `table`
     /// only.
     pub refresh_tokens: Option<usize>,
+    /// Resistance of a bit line's wire from one cell to the next, the converter before the first \[ohm\]; level `table` only. Word
+    /// lines have none: all cells of a column are as far down theirs, so what that does is the same for all, some picoseconds of delay.
+    pub bit_line_ohm: f64,
     /// Cells that hold one level whatever is written, sorted by head and slot.
     pub stuck: Vec<StuckCell>,
     /// Spread of the cells' leakage: standard deviation of the logarithm of each cell's rate of ageing, drawn with the die.
@@ -272,6 +275,7 @@ impl Default for Options {
             die: None,
             level_errors_v: Vec::new(),
             refresh_tokens: None,
+            bit_line_ohm: 0.0,
             stuck: Vec::new(),
             leakage_sigma: 0.0,
             noise: None,
@@ -336,10 +340,15 @@ impl Options {
         if !(0.0..=1.0).contains(&self.write_activity) {
             report("write_activity", format!("{} is no share of the time", self.write_activity), "0 to 1");
         }
-        let of_the_table =
-            !self.level_errors_v.is_empty() || self.refresh_tokens.is_some() || self.write_activity != 0.0;
+        if !(self.bit_line_ohm >= 0.0 && self.bit_line_ohm.is_finite()) {
+            report("bit_line_ohm", format!("{} is no resistance", self.bit_line_ohm), "0 ohm or more");
+        }
+        let of_the_table = !self.level_errors_v.is_empty()
+            || self.refresh_tokens.is_some()
+            || self.write_activity != 0.0
+            || self.bit_line_ohm != 0.0;
         if of_the_table && self.level != Level::Table {
-            let message = format!("{} has no DAC, no write bit line and no refresh", self.level.name());
+            let message = format!("{} has no DAC, no write bit line, no wires and no refresh", self.level.name());
             report("level", message, "the level `table`");
         }
         if self.stuck.iter().any(|cell| cell.level as usize >= levels) {

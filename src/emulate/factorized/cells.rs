@@ -214,7 +214,7 @@ impl CellFactors {
             })
             .collect();
         let swing_rest = fit(&[&ones, &current[middle]], &missed);
-        let (Swing { curvature, on_capacitance, pairs }, c_f) = (converter.swing(), converter.c_bit_line_f());
+        let (Swing { curvature, on_capacitance, pairs, .. }, c_f) = (converter.swing(), converter.c_bit_line_f());
         // Currents come in units of charge, conductances as shares of the bit line, widths in full pulses.
         let scaled = |of: Projection, unit: f64| {
             [of.per_current * unit_c, of.per_conductance * 2.0 * c_f, of.constant * t_max_s].map(|x| (x * unit) as f32)

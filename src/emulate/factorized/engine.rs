@@ -94,6 +94,9 @@ impl Factorized {
         if model.refreshes() {
             return Err(Refusal::new("values are refreshed within the window"));
         }
+        if options.bit_line_ohm > 0.0 {
+            return Err(Refusal::new("the bit lines' wires have a resistance"));
+        }
         let rows = budget.tile_rows.div_ceil(LANES) * LANES;
         let keys = KeyFactors::new(model, &budget, d)?;
         let values = ValueFactors::new(model, &budget, keys.greatest_phi())?;

@@ -335,6 +335,10 @@ fn what_does_not_fit_is_said() {
         let model = TableModel::new(&table, &options, Vec::new()).unwrap();
         assert_eq!(Factorized::new(&model, &options, D).unwrap_err().to_string(), said);
     }
+    let wired = Options { bit_line_ohm: 4.0, ..options() };
+    let model = TableModel::new(&table, &wired, Vec::new()).unwrap();
+    let refusal = Factorized::new(&model, &wired, D).unwrap_err().to_string();
+    assert_eq!(refusal, "the bit lines' wires have a resistance");
     let array = array(&Options { window: 16, ..options() });
     let mut head = FactorizedHead::new(&array);
     let good = vec![0.5; D];
