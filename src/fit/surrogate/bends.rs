@@ -29,10 +29,14 @@ impl Surrogate {
         let tried = |left_out: usize, count: usize| {
             let (lower, upper) = (lower.get(..left_out)?, upper.get(..count - left_out)?);
             let without = [bent, lower, upper].concat();
-            let anew = Surrogate::fit_but(axes, samples, options, start, &without).ok()?;
             let others = |k: usize| !without.contains(&k);
-            let (before, after) = (self.told(samples, bent, &others), anew.told(samples, &without, &others));
-            (before > negligible && after < BENT * before).then_some((after / before, without, anew))
+            let before = self.told(samples, bent, &others);
+            if before <= negligible {
+                return None;
+            }
+            let anew = Surrogate::fit_but(axes, samples, options, start, &without).ok()?;
+            let left = anew.told(samples, &without, &others) / before;
+            (left < BENT).then_some((left, without, anew))
         };
         (1..=lower.len() + upper.len()).find_map(|count| {
             let all = (0..=count).filter_map(|left_out| tried(left_out, count));
