@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -86,6 +86,26 @@ unsafe extern "C" fn on_exit(_status: c_int, _now: bool, _quit: bool, _id: c_int
     0
 }
 
+/// A region of OpenMP as GCC compiles one: its body, and what the body works on.
+#[cfg(target_os = "linux")]
+type Region = unsafe extern "C" fn(*mut c_void);
+
+/// OpenMP's entry to a parallel region, in place of the runtime's: runs it as a team of one.
+///
+/// libngspice enters a region at every load of its BSIM4 transistors. Workers ask for one thread, and the runtime then still makes
+/// a team and takes it apart, which costs some hundredths of an analysis. The program exports this function (`build.rs`), so that
+/// libngspice, which is loaded later, finds it first.
+///
+/// # Safety
+/// `region` may be called with `data`.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn GOMP_parallel(region: Region, data: *mut c_void, _threads: c_uint, _flags: c_uint) {
+    // SAFETY: by the caller's promise. A team may always be of one thread, and outside of a team the runtime's own functions
+    // answer as in such a one: thread 0 of 1, no barrier.
+    unsafe { region(data) }
+}
+
 impl Ngspice {
     /// Loads and initializes libngspice; sources the `.spiceinit` of the working directory.
     ///
@@ -96,6 +116,9 @@ impl Ngspice {
         if TAKEN.swap(true, Ordering::SeqCst) {
             return Err(Error::new(Kind::Internal, "a process can hold one ngspice only"));
         }
+        // Only what is used somewhere is sure to be linked.
+        #[cfg(target_os = "linux")]
+        std::hint::black_box(GOMP_parallel as *const ());
         let chosen = std::env::var(LIBRARY_VARIABLE).ok();
         let names = chosen.as_deref().map_or(LIBRARY_NAMES.to_vec(), |path| vec![path]);
         let mut failures = Vec::new();

@@ -1,0 +1,11 @@
+//! Linker options of the program.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let set = |name: &str| std::env::var_os(name).is_some();
+    let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux");
+    if linux && set("CARGO_FEATURE_SIMULATE") {
+        // libngspice is to find this function of `simulate/ffi.rs` before its own runtime's.
+        println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol=GOMP_parallel");
+    }
+}
