@@ -5,7 +5,9 @@ fn main() {
     let set = |name: &str| std::env::var_os(name).is_some();
     let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux");
     if linux && set("CARGO_FEATURE_SIMULATE") {
-        // libngspice is to find this function of `simulate/ffi.rs` before its own runtime's.
-        println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol=GOMP_parallel");
+        // libngspice is to find these functions of `simulate/ffi.rs` before those of the system's libraries.
+        for function in ["GOMP_parallel", "ftime"] {
+            println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={function}");
+        }
     }
 }

@@ -106,6 +106,31 @@ unsafe extern "C" fn GOMP_parallel(region: Region, data: *mut c_void, _threads: 
     unsafe { region(data) }
 }
 
+/// What `ftime` fills in, on 64-bit Linux.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[repr(C)]
+struct TimeOfDay {
+    s: i64,
+    ms: u16,
+    timezone: i16,
+    dst: i16,
+}
+
+/// The time of day for libngspice, in place of the C library's: always the same.
+///
+/// libngspice reads it before and after each load, factorization and solution, for statistics that no worker asks for. Exported as
+/// `GOMP_parallel` is.
+///
+/// # Safety
+/// `to` can be written.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ftime(to: *mut TimeOfDay) -> c_int {
+    // SAFETY: by the caller's promise.
+    unsafe { to.write(TimeOfDay { s: 0, ms: 0, timezone: 0, dst: 0 }) };
+    0
+}
+
 impl Ngspice {
     /// Loads and initializes libngspice; sources the `.spiceinit` of the working directory.
     ///
@@ -119,6 +144,8 @@ impl Ngspice {
         // Only what is used somewhere is sure to be linked.
         #[cfg(target_os = "linux")]
         std::hint::black_box(GOMP_parallel as *const ());
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        std::hint::black_box(ftime as *const ());
         let chosen = std::env::var(LIBRARY_VARIABLE).ok();
         let names = chosen.as_deref().map_or(LIBRARY_NAMES.to_vec(), |path| vec![path]);
         let mut failures = Vec::new();
