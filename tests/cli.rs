@@ -174,12 +174,12 @@ fn every_subcommand_has_help() {
 }
 
 /// A sweep of some seconds, started in the background; returns when its first rows are on disk.
-fn start_long(project: &Project) -> std::process::Child {
+fn start_long(project: &Project, program: &str) -> std::process::Child {
     project.write(
         "rc.toml",
         &SWEEP.replace("values = [\"1 kohm\", \"2 kohm\"]", "from = \"1 kohm\"\nto = \"2 kohm\"\nsteps = 30000"),
     );
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gaincell"))
+    let mut child = Command::new(program)
         .args(["sweep", "rc", "--quiet", "--project"])
         .arg(&project.root)
         .stdin(std::process::Stdio::null())
@@ -225,7 +225,7 @@ fn resumed(project: &Project) -> (u64, u64) {
 #[test]
 fn an_interrupt_saves_what_is_finished() {
     let project = Project::new();
-    let mut child = start_long(&project);
+    let mut child = start_long(&project, env!("CARGO_BIN_EXE_gaincell"));
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let (cached, points) = resumed(&project);
@@ -235,9 +235,42 @@ fn an_interrupt_saves_what_is_finished() {
 #[test]
 fn a_killed_run_goes_on_where_it_was() {
     let project = Project::new();
-    let mut child = start_long(&project);
+    let mut child = start_long(&project, env!("CARGO_BIN_EXE_gaincell"));
     signal(&child, "-KILL");
     child.wait().unwrap();
     let (cached, points) = resumed(&project);
     assert!(cached > 0 && points == 30_000, "{cached} of {points}");
+}
+
+/// The processes that a process has started.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // After the name, which stands in parentheses: state, parent.
+    let parent_of = |id: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    ids.filter(|id| parent_of(id) == Some(parent)).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_goes_on_when_its_program_is_replaced() {
+    let project = Project::new();
+    let program = project.root.join("gaincell");
+    fs::copy(env!("CARGO_BIN_EXE_gaincell"), &program).unwrap();
+    let mut child = start_long(&project, program.to_str().unwrap());
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "half of another program").unwrap();
+    // Each worker that ends needs a new one.
+    let workers = children(child.id());
+    assert!(!workers.is_empty());
+    for worker in workers {
+        assert!(Command::new("kill").args(["-KILL", &worker.to_string()]).status().unwrap().success());
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let (cached, points) = resumed(&project);
+    assert_eq!((cached, points), (30_000, 30_000));
 }

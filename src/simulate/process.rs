@@ -158,6 +158,7 @@ impl Spawner {
         let program = std::path::absolute(program)?;
         let mut command = Command::new(program);
         command
+            .arg0("gaincell")
             .args(["worker", "--fd", &WORKER_FD.to_string()])
             .current_dir(folder.path())
             .env("LC_ALL", "C")
