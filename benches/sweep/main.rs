@@ -39,10 +39,10 @@ use results::Entry;
 const COMMAND: &str = "make bench";
 /// Rounds, over which every way sees every point once per pass.
 const ROUNDS: usize = 12;
-/// Points per round of those that start a process for each.
-const COLD: usize = 6;
+/// Points per round of those that start a process for each, which take about as long as what the others do.
+const COLD: usize = 24;
 /// How often the others go through all points in a round.
-const WARM_PASSES: usize = 2;
+const WARM_PASSES: usize = 4;
 
 /// A step limit, and what is claimed of it.
 struct Setting {
