@@ -274,3 +274,29 @@ fn a_run_goes_on_when_its_program_is_replaced() {
     let (cached, points) = resumed(&project);
     assert_eq!((cached, points), (30_000, 30_000));
 }
+
+/// What the linker drops or does not export makes nothing fail, only every point slower.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[test]
+fn libngspice_takes_these_functions_from_the_program() {
+    let project = Project::new();
+    project.write("rc.toml", SWEEP);
+    let status = Command::new(env!("CARGO_BIN_EXE_gaincell"))
+        .args(["sweep", "rc", "--quiet", "--project"])
+        .arg(&project.root)
+        // The loader then writes one file per process: which function of which file is found where.
+        .env("LD_DEBUG", "bindings")
+        .env("LD_DEBUG_OUTPUT", project.root.join("bound"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let files = fs::read_dir(&project.root).unwrap().flatten();
+    let logs = files.filter(|file| file.file_name().to_string_lossy().starts_with("bound."));
+    let bound: String = logs.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
+    for function in ["GOMP_parallel", "ftime", "malloc", "free"] {
+        let name = format!("`{function}'");
+        let found = bound.lines().filter(|line| line.contains(&name)).filter_map(|line| line.split_once(" to "));
+        let from: Vec<&str> = found.filter(|(user, _)| user.contains("libngspice")).map(|(_, from)| from).collect();
+        assert!(!from.is_empty() && from.iter().all(|from| from.starts_with("gaincell ")), "{function}: {from:?}");
+    }
+}
