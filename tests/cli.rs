@@ -287,6 +287,7 @@ fn libngspice_takes_these_functions_from_the_program() {
         // The loader then writes one file per process: which function of which file is found where.
         .env("LD_DEBUG", "bindings")
         .env("LD_DEBUG_OUTPUT", project.root.join("bound"))
+        .stdout(std::process::Stdio::null())
         .status()
         .unwrap();
     assert!(status.success());
