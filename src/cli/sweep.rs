@@ -172,13 +172,8 @@ fn plan(context: &Context, sweeps: Vec<(SweepSpec, Technology)>) -> Result<()> {
 /// A pool of simulator processes, as the options ask for.
 #[cfg(feature = "simulate")]
 pub(super) fn pool(context: &Context) -> Result<Box<dyn Simulator>> {
-    // Linux keeps the running program under this name, even when a build has meanwhile put another in its place.
-    let running = std::path::PathBuf::from("/proc/self/exe");
-    let worker_program = if running.exists() {
-        running
-    } else {
-        std::env::current_exe().map_err(|source| Error::io("gaincell", "find the running program", source))?
-    };
+    let worker_program =
+        std::env::current_exe().map_err(|source| Error::io("gaincell", "find the running program", source))?;
     let mut options = crate::simulate::PoolOptions::new(worker_program);
     options.workers = context.common.workers.and_then(|n| std::num::NonZeroUsize::new(n as usize));
     options.interrupt = context.interrupt.clone();

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -18,6 +18,9 @@ use super::protocol::{Reply, Request, append_frame, read_frame};
 
 /// The worker's end of the socket.
 const WORKER_FD: i32 = 3;
+
+/// Where Linux keeps the running program, even when a build has meanwhile put another in its place.
+const RUNNING: &str = "/proc/self/exe";
 
 /// A worker that does not take a request for this long hangs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -120,45 +123,44 @@ fn tail(log: &mut File) -> String {
 /// A thread that starts processes. On Linux a worker dies with the *thread* that started it, so that must not be one of the
 /// caller's, which may end while the pool lives on.
 pub struct Spawner {
+    /// The worker program, and the file that is run for it.
+    program: PathBuf,
+    file: PathBuf,
     orders: Option<Sender<(Command, Sender<std::io::Result<Child>>)>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Spawner {
-    /// Starts the thread.
+    /// Starts the thread, for processes of this program.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn start() -> std::io::Result<Spawner> {
+    pub fn start(program: &Path) -> std::io::Result<Spawner> {
+        // It may be named relative to the directory of this process, which is not the worker's.
+        let program = std::path::absolute(program)?;
+        let own = std::env::current_exe().is_ok_and(|own| own == program) && Path::new(RUNNING).exists();
+        let file = if own { PathBuf::from(RUNNING) } else { program.clone() };
         let (orders, taken) = channel::<(Command, Sender<std::io::Result<Child>>)>();
         let thread = std::thread::Builder::new().name("worker-spawner".into()).spawn(move || {
             while let Ok((mut command, answer)) = taken.recv() {
                 let _ = answer.send(command.spawn());
             }
         })?;
-        Ok(Spawner { orders: Some(orders), thread: Some(thread) })
+        Ok(Spawner { program, file, orders: Some(orders), thread: Some(thread) })
     }
 
-    /// Starts `program worker --fd N` in a private directory; its replies arrive at `events` as those of `slot`.
+    /// Starts the program as `worker --fd N` in a private directory; its replies arrive at `events` as those of `slot`.
     ///
     /// # Errors
     /// If directory, socket or process cannot be made.
-    pub fn spawn(
-        &self,
-        program: &Path,
-        slot: usize,
-        generation: u64,
-        events: &Sender<Event>,
-    ) -> std::io::Result<Process> {
+    pub fn spawn(&self, slot: usize, generation: u64, events: &Sender<Event>) -> std::io::Result<Process> {
         let folder = tempfile::Builder::new().prefix("gaincell-worker-").tempdir()?;
         let mut log = File::options().read(true).append(true).create(true).open(folder.path().join("log"))?;
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
-        // The program may be named relative to the directory of this process, which is not the worker's.
-        let program = std::path::absolute(program)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.file);
         command
-            .arg0("gaincell")
+            .arg0(&self.program)
             .args(["worker", "--fd", &WORKER_FD.to_string()])
             .current_dir(folder.path())
             .env("LC_ALL", "C")

@@ -136,8 +136,8 @@ impl WorkerPool {
     /// [`Kind::Io`] if the thread that starts processes cannot be made.
     pub fn new(options: PoolOptions) -> Result<Self> {
         let workers = options.workers.map_or_else(physical_cores, NonZeroUsize::get);
-        let spawner =
-            Spawner::start().map_err(|error| Error::new(Kind::Io, format!("cannot start a thread: {error}")))?;
+        let spawner = Spawner::start(&options.worker_program)
+            .map_err(|error| Error::new(Kind::Io, format!("cannot start a thread: {error}")))?;
         Ok(WorkerPool {
             options,
             slots: (0..workers).map(|_| Slot::default()).collect(),
@@ -160,7 +160,7 @@ impl WorkerPool {
         }
         self.generation += 1;
         let program = &self.options.worker_program;
-        let process = self.spawner.spawn(program, index, self.generation, &self.events.0).map_err(|error| {
+        let process = self.spawner.spawn(index, self.generation, &self.events.0).map_err(|error| {
             Error::from(
                 Problem::new(Kind::SimulatorUnavailable, format!("cannot start a worker: {error}")).file(program),
             )
